@@ -1,0 +1,1 @@
+"""What a job does to the world: one effect each, safe to do twice."""

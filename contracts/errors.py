@@ -1,0 +1,203 @@
+"""One failure tree. The class says whether a failure is final; ``api/errors.py`` maps it to HTTP.
+
+::
+
+    Failure
+    ├── Rejected               final: asking again with the same input cannot help
+    │   ├── InvalidInput       the request or its body is wrong
+    │   ├── Unauthenticated    no token, or one that does not verify
+    │   ├── Forbidden          known, and not allowed
+    │   ├── NotFound           absent, or somebody else's: told apart by nobody
+    │   ├── Conflict           the state does not allow it now
+    │   ├── InsufficientCredits
+    │   ├── TooLarge
+    │   ├── UnsupportedMedia   not a media type that is taken
+    │   ├── TooManyRequests
+    │   └── MediaRejected      accepted by its first bytes, found unfit when looked into
+    ├── NotThereYet            the audio is still on its way
+    ├── Unavailable            a dependency is away: the same call may succeed later
+    └── ProviderFailure        a transcription or language tier could not serve
+        ├── ProviderBusy       the same tier again, after ``retry_after``
+        ├── ProviderOut        this credential or configuration is no good: next tier, loudly
+        ├── FormatNotTaken     convert, then again
+        ├── TooLongForProvider a tier that takes longer audio
+        ├── NoSpeech           the tier says nothing was said
+        └── ProviderBroken     the answer made no sense: next tier
+
+Messages are shown to users and stand in logs and workflow histories: they never hold spoken words,
+secrets, tokens or signed URLs.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class Failure(Exception):
+    """Something did not work; ``code`` is the stable name of what.
+
+    Args:
+        message: one sentence for a person.
+        code: snake_case name for programs; the class has a default.
+        extra: further fields of an HTTP error body.
+        retry_after: seconds to wait before the same call can succeed, when known.
+    """
+
+    code: str = "failed"
+    final: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        extra: Mapping[str, Any] | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+        self.extra = dict(extra or {})
+        self.retry_after = retry_after
+
+
+class Rejected(Failure):
+    """The same input can never succeed."""
+
+    code = "rejected"
+    final = True
+
+
+class InvalidInput(Rejected):
+    """A request, a field or a file name that is not of the form asked for."""
+
+    code = "validation_failed"
+
+
+class Unauthenticated(Rejected):
+    """No credential, or one that does not verify."""
+
+    code = "unauthorized"
+
+
+class Forbidden(Rejected):
+    """The caller is known and may not do this."""
+
+    code = "forbidden"
+
+
+class NotFound(Rejected):
+    """Absent, or another tenant's: the answer is the same."""
+
+    code = "not_found"
+
+    def __init__(self, message: str = "Not found", **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+
+
+class Conflict(Rejected):
+    """The thing is in a state that does not allow this."""
+
+    code = "conflict"
+
+
+class InsufficientCredits(Rejected):
+    """Fewer credits are free than the operation needs.
+
+    Args:
+        required: credits the operation needs.
+        available: credits that are neither spent nor held.
+    """
+
+    code = "insufficient_credits"
+
+    def __init__(self, required: int, available: int) -> None:
+        super().__init__(
+            f"Insufficient credits: {required} required, {available} available",
+            extra={"requiredCredits": required, "availableCredits": available},
+        )
+        self.required = required
+        self.available = available
+
+
+class TooLarge(Rejected):
+    """More bytes than the setting allows."""
+
+    code = "too_large"
+
+
+class UnsupportedMedia(Rejected):
+    """The first bytes are not those of an audio container that is taken."""
+
+    code = "unsupported_media_type"
+
+
+class TooManyRequests(Rejected):
+    """The principal's rate limit is used up."""
+
+    code = "rate_limited"
+
+
+class MediaRejected(Rejected):
+    """The container opens, and what is in it cannot be transcribed.
+
+    Codes: ``audio_not_supported``, ``audio_too_long``, ``audio_not_found``, ``audio_corrupt``.
+    """
+
+    code = "audio_not_supported"
+
+
+class NotThereYet(Failure):
+    """The audio is not in storage yet; it is waited for as long as the setting says."""
+
+    code = "audio_not_found"
+
+
+class Unavailable(Failure):
+    """A dependency (database, Temporal, storage, ledger, key set) does not answer now."""
+
+    code = "unavailable"
+
+
+class ProviderFailure(Failure):
+    """A tier could not serve; its class decides what comes next."""
+
+    code = "provider_failed"
+    final = True
+
+
+class ProviderBusy(ProviderFailure):
+    """Overloaded, throttled, timed out or unreachable: the same tier may serve later."""
+
+    code = "provider_busy"
+    final = False
+
+
+class ProviderOut(ProviderFailure):
+    """Wrong key, wrong address, engine not installed: nothing but an operator mends it."""
+
+    code = "provider_out"
+
+
+class FormatNotTaken(ProviderFailure):
+    """The provider does not read this container or codec."""
+
+    code = "format_not_taken"
+
+
+class TooLongForProvider(ProviderFailure):
+    """More seconds or bytes than the provider takes."""
+
+    code = "too_long_for_provider"
+
+
+class NoSpeech(ProviderFailure):
+    """The provider heard no speech."""
+
+    code = "no_speech"
+
+
+class ProviderBroken(ProviderFailure):
+    """An answer that is empty, cut off or of another shape than documented."""
+
+    code = "provider_broken"

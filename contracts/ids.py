@@ -1,0 +1,57 @@
+"""The only spelling of workflow names, workflow ids, idempotency keys and storage keys."""
+
+import re
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+MEMO: Final = "memo"
+ERASE: Final = "erase"
+RECONCILE: Final = "reconcile"
+
+MEDIA_EXTENSION: Final = re.compile(r"[a-z0-9]{1,8}")
+
+
+def memo_job(memo_id: str) -> str:
+    """Workflow id, and job id, of a memo's transcription."""
+    return f"{MEMO}-{memo_id}"
+
+
+def erase_job(subject_id: str) -> str:
+    """Workflow id of the erasure of one memo or one user."""
+    return f"{ERASE}-{subject_id}"
+
+
+def kind_of(job_id: str) -> str:
+    """Kind of a job by its id: what stands before the first hyphen."""
+    return job_id.partition("-")[0]
+
+
+def step_key(job_id: str, step: str, attempt_round: int = 1) -> str:
+    """Idempotency key of one side effect: ``<workflow id>:<step>``.
+
+    A job that is run again after a failure (``attempt_round`` 2, 3, …) has keys of its own for what
+    may happen once per round. What may happen once in a job's life leaves the round away.
+    """
+    return f"{job_id}:{step}" if attempt_round == 1 else f"{job_id}:{step}.{attempt_round}"
+
+
+def audio_key(user_id: str, memo_id: str, at: datetime, extension: str) -> str:
+    """Storage key of an uploaded recording: ``{userId}/{memoId}/audio_{iso}.{ext}``."""
+    if not MEDIA_EXTENSION.fullmatch(extension):
+        extension = "bin"
+    stamp = at.strftime("%Y-%m-%dT%H-%M-%S-%fZ")
+    return f"{user_id}/{memo_id}/audio_{stamp}.{extension}"
+
+
+def work_prefix(user_id: str, subject_id: str) -> str:
+    """Prefix of what one activity leaves for the next; emptied when the job ends."""
+    return f"{user_id}/{subject_id}/work/"
+
+
+def is_uuid(text: str) -> bool:
+    """Whether a path id can name a row at all (any other is simply not found)."""
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

@@ -1,0 +1,86 @@
+"""States of a job, the transitions that are allowed, and its events."""
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from contracts.values import Value
+
+
+class JobState(StrEnum):
+    """State of a job as clients see it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    COMPLETED_NO_TRANSCRIPT = "completed_no_transcript"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Whether the job has ended."""
+        return self not in {JobState.QUEUED, JobState.RUNNING}
+
+
+class Step(StrEnum):
+    """A step of a job, in the words operators see in the Temporal UI and clients in the timeline."""
+
+    QUEUED = "queued"
+    RESERVE = "reserve"
+    PROBE = "probe"
+    CONVERT = "convert"
+    TRANSCRIBE = "transcribe"
+    SETTLE = "settle"
+    HEADLINE = "headline"
+    ANNOUNCE = "announce"
+    ERASE = "erase"
+    DONE = "done"
+
+
+ENDS: Final = frozenset(state for state in JobState if state.final)
+
+TRANSITIONS: Final = MappingProxyType(
+    {
+        None: frozenset({JobState.QUEUED}),
+        JobState.QUEUED: frozenset({JobState.RUNNING, JobState.FAILED, JobState.CANCELLED}),
+        JobState.RUNNING: ENDS,
+        # A retry, or a late report of an outside transcriber.
+        JobState.FAILED: frozenset({JobState.QUEUED, JobState.COMPLETED}),
+        JobState.CANCELLED: frozenset({JobState.QUEUED}),
+        JobState.COMPLETED: frozenset[JobState](),
+        JobState.COMPLETED_NO_TRANSCRIPT: frozenset[JobState](),
+    }
+)
+"""Which state may follow which; ``None`` is a job that does not exist yet."""
+
+
+class EventType(StrEnum):
+    """Type of a job event, and the ``event:`` field of the SSE stream."""
+
+    STATE = "state"
+    PROGRESS = "progress"
+    DONE = "done"
+
+
+class JobEvent(Value):
+    """One line of a job's timeline.
+
+    Attributes:
+        seq: 1, 2, 3, … within the job, without a hole; the SSE ``id:``.
+        at: ISO 8601 with time zone.
+        data: step, tier, seconds, percent, state, previous; small facts only.
+    """
+
+    job_id: str
+    seq: int
+    type: EventType
+    at: str
+    data: dict[str, Any] = {}
+
+
+class JobFailure(Value):
+    """Why a job ended without a result."""
+
+    code: str
+    message: str

@@ -1,0 +1,168 @@
+"""The values of the memo workflow: one in, one out, at every border."""
+
+from enum import StrEnum
+
+from contracts.audio import AudioFacts
+from contracts.jobs import JobFailure, JobState
+from contracts.tiers import PlannedTier
+from contracts.transcript import TranscriptRef
+from contracts.values import Value
+
+
+class MemoStatus(StrEnum):
+    """Status of a memo's transcription or headline, in ``metadata.processing`` and in answers."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    COMPLETED_NO_TRANSCRIPT = "completed_no_transcript"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class MemoJob(Value):
+    """What the memo workflow is started with; also ``jobs.request``, so that it can be started again.
+
+    Attributes:
+        job_id: the workflow's id.
+        user_id: owner; every query carries it.
+        audio_path: storage key of the recording.
+        claimed_seconds: the client's hint, used for the first hold only.
+        languages: BCP 47 tags asked for; empty means whatever is spoken.
+        diarization: tell speakers apart where the tier can.
+        round: 1 for the first run, 2 for the first retry, …
+        audio_wait_seconds: how long to wait for audio that is not in storage yet.
+    """
+
+    job_id: str
+    memo_id: str
+    user_id: str
+    audio_path: str
+    claimed_seconds: float = 0.0
+    languages: tuple[str, ...] = ()
+    diarization: bool = True
+    round: int = 1
+    audio_wait_seconds: float = 60.0
+
+
+class Reserved(Value):
+    """Answer of the first step.
+
+    Attributes:
+        present: false when the row was withdrawn before the workflow began: nothing is to be done.
+        held: credits held.
+        result: the transcript of an earlier life of this job, so that nothing is bought twice.
+    """
+
+    present: bool
+    held: int = 0
+    result: TranscriptRef | None = None
+
+
+class ProbedAudio(Value):
+    """What the probe found, and the tiers to try for it."""
+
+    facts: AudioFacts
+    plan: tuple[PlannedTier, ...]
+
+
+class HoldMeasured(Value):
+    """Ask to correct the hold to the measured seconds."""
+
+    job: MemoJob
+    seconds: float
+
+
+class ConvertedAudio(Value):
+    """The 16 kHz mono WAV an activity left in storage for the next one; size in bytes."""
+
+    key: str
+    size: int
+    seconds: float
+
+
+class TranscribeTier(Value):
+    """One attempt: this tier, on this file."""
+
+    job: MemoJob
+    tier: PlannedTier
+    key: str
+    facts: AudioFacts
+
+
+class SettleMemo(Value):
+    """Charge the measured seconds for the recorded transcript."""
+
+    job: MemoJob
+    transcript: TranscriptRef
+    seconds: float
+
+
+class HeadlineMemo(Value):
+    """Ask for headline and intro of a saved transcript."""
+
+    job: MemoJob
+    transcript: TranscriptRef
+
+
+class HeadlineRef(Value):
+    """That a headline was written; the words stay in the database."""
+
+    engine: str
+    characters: int
+
+
+class HeadlineFailed(Value):
+    """Write down that the headline could not be made; the memo stays completed."""
+
+    job: MemoJob
+    failure: JobFailure
+
+
+class EndMemo(Value):
+    """The last word on a job.
+
+    Attributes:
+        state: the final state.
+        failure: why, for ``failed``.
+    """
+
+    job: MemoJob
+    state: JobState
+    failure: JobFailure | None = None
+
+
+class MemoResult(Value):
+    """What the workflow returns: enough for an operator, nothing spoken."""
+
+    state: JobState
+    charged: int = 0
+    seconds: float = 0.0
+    tier: str | None = None
+    words: int = 0
+    failure: JobFailure | None = None
+
+
+class EraseJob(Value):
+    """Remove everything of one memo: media, transcripts, parts, rows."""
+
+    job_id: str
+    user_id: str
+    memo_id: str
+
+
+class EraseReceipt(Value):
+    """What an erasure removed, counted."""
+
+    files: int
+    transcripts: int
+    memories: int = 0
+
+
+class Healed(Value):
+    """What one tick of ``reconcile`` mended."""
+
+    started: int = 0
+    failed: int = 0
+    holds_released: int = 0
+    files_removed: int = 0

@@ -1,0 +1,33 @@
+"""What an operation costs, in credits."""
+
+import math
+from types import MappingProxyType
+from typing import Final
+
+COSTS: Final = MappingProxyType(
+    {
+        "TRANSCRIPTION_PER_MINUTE": 2,
+        "HEADLINE_GENERATION": 10,
+        "MEMORY_CREATION": 10,
+        "BLUEPRINT_PROCESSING": 5,
+        "QUESTION_MEMO": 5,
+        "NEW_MEMORY": 5,
+        "MEMO_COMBINE": 5,
+        "MEETING_RECORDING_PER_MINUTE": 2,
+    }
+)
+"""The public price list. The headline that comes with a memo by itself is free all the same."""
+
+MINIMUM_TRANSCRIPTION: Final = 2
+
+
+def transcription_price(seconds: float) -> int:
+    """Credits for transcribing audio: ``max(ceil(seconds / 60 * 2), 2)``, so steps of 30 s.
+
+    >>> [transcription_price(s) for s in (0, 60, 61, 90, 120, 300, 3600, 7200)]
+    [2, 2, 3, 3, 4, 10, 120, 240]
+    """
+    per_minute = COSTS["TRANSCRIPTION_PER_MINUTE"]
+    # Milliseconds are whole numbers: 60 s stays 2 credits whatever a float makes of it.
+    milliseconds = round(max(seconds, 0.0) * 1000)
+    return max(math.ceil(milliseconds * per_minute / 60_000), MINIMUM_TRANSCRIPTION)

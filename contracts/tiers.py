@@ -1,0 +1,129 @@
+"""Tiers are data: which provider is tried in which order, and what a failure leads to."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from contracts.audio import AudioFacts
+from contracts.values import Value
+
+
+class Capabilities(Value):
+    """What a transcription provider takes and gives.
+
+    Attributes:
+        containers: container names it reads; empty means any.
+        codecs: codecs it reads inside them; empty means any.
+        sample_rate: the only rate it reads, in Hz, when there is only one.
+        channels: the most channels it reads; 0 means any.
+        max_bytes: largest file, 0 for no limit.
+        max_seconds: longest audio, 0 for no limit.
+        languages: primary language subtags it knows (``en``); empty means any.
+        diarization: whether it tells speakers apart.
+        word_times: whether it gives a time for each word.
+    """
+
+    containers: frozenset[str] = frozenset()
+    codecs: frozenset[str] = frozenset()
+    sample_rate: int = 0
+    channels: int = 0
+    max_bytes: int = 0
+    max_seconds: float = 0
+    languages: frozenset[str] = frozenset()
+    diarization: bool = False
+    word_times: bool = False
+
+    def takes_format(self, facts: AudioFacts) -> bool:
+        """Whether the file can be sent as it is."""
+        return (
+            (not self.containers or facts.container in self.containers)
+            and (not self.codecs or facts.codec in self.codecs)
+            and (not self.sample_rate or facts.sample_rate == self.sample_rate)
+            and (not self.channels or facts.channels <= self.channels)
+        )
+
+    def takes_language(self, languages: Sequence[str]) -> bool:
+        """Whether one of the languages asked for (any, when none is) is known to it."""
+        asked = {language.split("-")[0].lower() for language in languages}
+        return not asked or not self.languages or bool(asked & self.languages)
+
+    def takes_length(self, seconds: float) -> bool:
+        """Whether audio of that many seconds is within the limit."""
+        return not self.max_seconds or seconds <= self.max_seconds
+
+
+class TierOffer(Value):
+    """A configured tier: its name in ``TRANSCRIPTION_TIERS``, its provider, what it takes."""
+
+    name: str
+    provider: str
+    capabilities: Capabilities = Capabilities()
+
+
+class PlannedTier(Value):
+    """One tier of a plan.
+
+    Attributes:
+        name: as in ``TRANSCRIPTION_TIERS``.
+        provider: name of the provider behind it.
+        convert: whether it gets the 16 kHz mono WAV instead of the original.
+        max_bytes: largest file it takes, 0 for no limit.
+    """
+
+    name: str
+    provider: str
+    convert: bool = False
+    max_bytes: int = 0
+
+
+def plan(
+    facts: AudioFacts, languages: Sequence[str], offers: Sequence[TierOffer]
+) -> tuple[PlannedTier, ...]:
+    """Order the tiers for one recording.
+
+    The order is the configured one. A tier whose provider does not know the language, or does not
+    take that many seconds, is left out, unless that would leave none: better a provider that may
+    fail than a memo that cannot be tried at all.
+    """
+    takers = [o for o in offers if o.capabilities.takes_length(facts.seconds)]
+    fit = [o for o in takers if o.capabilities.takes_language(languages)] or takers
+    return tuple(_planned(offer, facts) for offer in fit)
+
+
+def _planned(offer: TierOffer, facts: AudioFacts) -> PlannedTier:
+    capabilities = offer.capabilities
+    too_big = bool(capabilities.max_bytes) and facts.size > capabilities.max_bytes
+    return PlannedTier(
+        name=offer.name,
+        provider=offer.provider,
+        convert=too_big or not capabilities.takes_format(facts),
+        max_bytes=capabilities.max_bytes,
+    )
+
+
+class Next(StrEnum):
+    """What follows a failed attempt."""
+
+    SAME_TIER_CONVERTED = "same_tier_converted"
+    NEXT_TIER = "next_tier"
+
+
+def after_failure(code: str, *, converted: bool) -> Next:
+    """What follows a tier that failed with this code, when its own tries are used up.
+
+    Args:
+        code: the failure's code (``contracts.errors``).
+        converted: whether the tier already had the converted file.
+    """
+    if code == "format_not_taken" and not converted:
+        return Next.SAME_TIER_CONVERTED
+    return Next.NEXT_TIER
+
+
+class AttemptOutcome(StrEnum):
+    """How one vendor call ended."""
+
+    SUCCEEDED = "succeeded"
+    EMPTY = "empty"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
