@@ -9,11 +9,11 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from contracts.audio import AudioFacts, StoredFile
+from contracts.audio import AudioFacts, MediaKind, OwnedKey, StoredFile
 from contracts.headline import Headline
-from contracts.jobs import EventType, JobFailure, JobState, Step
+from contracts.jobs import EventType, JobFailure, JobState, StaleJob, Step
 from contracts.memo import EraseReceipt, MemoStatus
-from contracts.tiers import AttemptOutcome, Capabilities
+from contracts.tiers import AttemptOutcome, Capabilities, Tries
 from contracts.transcript import Transcript, TranscriptPart, TranscriptRef
 
 
@@ -54,14 +54,21 @@ class Jobs(Protocol):
     ) -> None:
         """Set the job's present step (and tier) and write one ``progress`` event."""
 
-    async def next_to_reconcile(self, *, queued_before: float, limit: int) -> Sequence[Any]:
-        """Jobs that should have a running workflow and may not: see ``store/jobs.py``."""
+    async def stale(
+        self, state: JobState, *, older_than_seconds: float, after: str, limit: int
+    ) -> Sequence[StaleJob]:
+        """Jobs of every owner still in ``state`` and not touched for so long, by id after ``after``.
+
+        A queued one may never have been started; a running one may have lost its workflow.
+        """
 
 
 class Attempts(Protocol):
     """One row per vendor call."""
 
-    async def begin(self, job_id: str, user_id: str, tier: str, provider: str) -> int:
+    async def begin(
+        self, job_id: str, user_id: str, tier: str, provider: str, round: int  # noqa: A002
+    ) -> int:
         """Write the attempt before the vendor is called; returns its number within the job.
 
         An attempt of the same tier that never ended (its worker died) is closed first, as
@@ -81,8 +88,8 @@ class Attempts(Protocol):
     ) -> None:
         """Write how it ended; ``seconds`` is the time the call took."""
 
-    async def tries(self, job_id: str, user_id: str, tier: str) -> int:
-        """How many calls of this tier failed because the vendor was busy or the worker was lost."""
+    async def tries(self, job_id: str, user_id: str, tier: str, round: int) -> Tries:  # noqa: A002
+        """How often this tier was tried in this round in vain, by cause."""
 
 
 class Transcripts(Protocol):
@@ -158,10 +165,34 @@ class Credits(Protocol):
 
 
 class Media(Protocol):
-    """What is known of stored files."""
+    """One row per stored file, written before the file is: what has no row is an orphan."""
+
+    async def add(
+        self, key: str, user_id: str, *, kind: MediaKind, memo_id: str | None, job_id: str | None
+    ) -> None:
+        """Announce a file that is about to be stored; a second time changes nothing."""
+
+    async def remove(self, key: str, user_id: str) -> None:
+        """Forget a file that has been deleted."""
+
+    async def of_job(self, job_id: str, user_id: str, kind: MediaKind) -> Sequence[str]:
+        """Keys of the files of one kind that belong to a job."""
+
+    async def of_memo(self, memo_id: str, user_id: str) -> Sequence[str]:
+        """Keys of the files of a memo that no other memo uses."""
+
+    async def abandoned(self, *, older_than_seconds: float, limit: int) -> Sequence[OwnedKey]:
+        """Work files of ended jobs and uploads that never became a memo, of every owner."""
 
     async def save_facts(self, key: str, user_id: str, memo_id: str, facts: AudioFacts) -> None:
         """Record what the probe measured."""
+
+
+class VoiceActivity(Protocol):
+    """Finds speech without knowing words."""
+
+    async def speech_seconds(self, wav: Path) -> float:
+        """Seconds of speech in a 16 kHz mono WAV."""
 
 
 class Transaction(Protocol):
@@ -317,3 +348,6 @@ class JobStarter(Protocol):
 
     async def running(self, job_id: str) -> bool:
         """Whether the job's workflow runs now."""
+
+    async def cancel(self, job_id: str) -> bool:
+        """Ask the job's workflow to cancel; false when it does not run."""

@@ -1,5 +1,6 @@
 """What is known about a recording, and the bounds of what is taken."""
 
+from enum import StrEnum
 from typing import Final
 
 from contracts.errors import MediaRejected
@@ -24,6 +25,20 @@ class StoredFile(Value):
     size: int
     sha256: str | None = None
     modified_at: float = 0.0
+
+
+class MediaKind(StrEnum):
+    """Why a file is stored: what a user sent, or what one activity left for the next."""
+
+    UPLOAD = "upload"
+    WORK = "work"
+
+
+class OwnedKey(Value):
+    """A storage key with its owner."""
+
+    key: str
+    user_id: str
 
 
 class AudioFacts(Value):

@@ -84,3 +84,12 @@ class JobFailure(Value):
 
     code: str
     message: str
+
+
+class StaleJob(Value):
+    """A job that may have lost its workflow: all that is needed to start it again."""
+
+    id: str
+    kind: str
+    user_id: str
+    request: dict[str, Any]

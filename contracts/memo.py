@@ -1,6 +1,7 @@
 """The values of the memo workflow: one in, one out, at every border."""
 
 from enum import StrEnum
+from typing import Any
 
 from contracts.audio import AudioFacts
 from contracts.jobs import JobFailure, JobState
@@ -32,6 +33,7 @@ class MemoJob(Value):
         diarization: tell speakers apart where the tier can.
         round: 1 for the first run, 2 for the first retry, …
         audio_wait_seconds: how long to wait for audio that is not in storage yet.
+        heartbeat_seconds: after so long without a sign of life a worker counts as lost.
     """
 
     job_id: str
@@ -43,6 +45,7 @@ class MemoJob(Value):
     diarization: bool = True
     round: int = 1
     audio_wait_seconds: float = 60.0
+    heartbeat_seconds: float = 60.0
 
 
 class Reserved(Value):
@@ -60,17 +63,11 @@ class Reserved(Value):
 
 
 class ProbedAudio(Value):
-    """What the probe found, and the tiers to try for it."""
+    """What the probe found, the tiers to try for it, and the credits now held for it."""
 
     facts: AudioFacts
     plan: tuple[PlannedTier, ...]
-
-
-class HoldMeasured(Value):
-    """Ask to correct the hold to the measured seconds."""
-
-    job: MemoJob
-    seconds: float
+    held: int = 0
 
 
 class ConvertedAudio(Value):
@@ -79,6 +76,19 @@ class ConvertedAudio(Value):
     key: str
     size: int
     seconds: float
+
+
+class ConvertAudio(Value):
+    """Ask for the 16 kHz mono WAV of a recording."""
+
+    job: MemoJob
+    facts: AudioFacts
+
+
+class VoiceFacts(Value):
+    """Seconds of speech the voice activity detection found."""
+
+    speech_seconds: float
 
 
 class TranscribeTier(Value):
@@ -112,24 +122,21 @@ class HeadlineRef(Value):
     characters: int
 
 
-class HeadlineFailed(Value):
-    """Write down that the headline could not be made; the memo stays completed."""
-
-    job: MemoJob
-    failure: JobFailure
-
-
 class EndMemo(Value):
     """The last word on a job.
 
     Attributes:
         state: the final state.
         failure: why, for ``failed``.
+        headline_failure: why a completed memo has no headline.
+        result: facts for ``jobs.result``.
     """
 
     job: MemoJob
     state: JobState
     failure: JobFailure | None = None
+    headline_failure: JobFailure | None = None
+    result: dict[str, Any] = {}
 
 
 class MemoResult(Value):

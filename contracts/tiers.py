@@ -20,6 +20,7 @@ class Capabilities(Value):
         languages: primary language subtags it knows (``en``); empty means any.
         diarization: whether it tells speakers apart.
         word_times: whether it gives a time for each word.
+        free: whether a call costs nothing but our own CPU, so that a lost one may be repeated often.
     """
 
     containers: frozenset[str] = frozenset()
@@ -31,6 +32,7 @@ class Capabilities(Value):
     languages: frozenset[str] = frozenset()
     diarization: bool = False
     word_times: bool = False
+    free: bool = False
 
     def takes_format(self, facts: AudioFacts) -> bool:
         """Whether the file can be sent as it is."""
@@ -127,3 +129,15 @@ class AttemptOutcome(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
+
+
+class Tries(Value):
+    """Calls of one tier that came to nothing.
+
+    Attributes:
+        busy: the vendor was overloaded, away or timed out.
+        lost: the worker died during the call.
+    """
+
+    busy: int = 0
+    lost: int = 0
