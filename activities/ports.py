@@ -54,6 +54,9 @@ class Jobs(Protocol):
     ) -> None:
         """Set the job's present step (and tier) and write one ``progress`` event."""
 
+    async def described(self, job_id: str, user_id: str) -> StaleJob | None:
+        """What the job was asked for, so that it can be ended without its workflow."""
+
     async def stale(
         self, state: JobState, *, older_than_seconds: float, after: str, limit: int
     ) -> Sequence[StaleJob]:
@@ -67,7 +70,12 @@ class Attempts(Protocol):
     """One row per vendor call."""
 
     async def begin(
-        self, job_id: str, user_id: str, tier: str, provider: str, round: int  # noqa: A002
+        self,
+        job_id: str,
+        user_id: str,
+        tier: str,
+        provider: str,
+        round: int,  # noqa: A002
     ) -> int:
         """Write the attempt before the vendor is called; returns its number within the job.
 

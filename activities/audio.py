@@ -1,0 +1,152 @@
+"""What is done to the recording itself: probe, convert, look for speech."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from temporalio import activity
+
+from activities.liveness import alive
+from activities.ports import Database, Files, MediaTools, VoiceActivity
+from contracts import ids
+from contracts.audio import AudioFacts, MediaKind, check_bounds
+from contracts.errors import MediaRejected, NotFound, NotThereYet
+from contracts.jobs import Step
+from contracts.memo import ConvertAudio, ConvertedAudio, MemoJob, ProbedAudio, VoiceFacts
+from contracts.pricing import transcription_price
+from contracts.tiers import TierOffer, plan
+
+WAIT_FIRST_SECONDS = 0.25
+WAIT_MOST_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class AudioLimits:
+    """Bounds from the settings; ``max_seconds`` of decoded audio."""
+
+    max_seconds: float
+
+
+class AudioActivities:
+    """Probe and conversion; the files they leave for others are in storage, never local paths."""
+
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        tools: MediaTools,
+        voice: VoiceActivity,
+        offers: Callable[[], tuple[TierOffer, ...]],
+        limits: AudioLimits,
+    ) -> None:
+        self._database = database
+        self._files = files
+        self._tools = tools
+        self._voice = voice
+        self._offers = offers
+        self._limits = limits
+
+    @activity.defn(name="probe")
+    async def probe(self, job: MemoJob) -> ProbedAudio:
+        """Measure the recording, plan its tiers and correct the hold to the measured seconds.
+
+        Raises:
+            NotThereYet: the file is still on its way; asked again until the job's wait is over.
+            MediaRejected: no audio that can be taken, or it never came (``audio_not_found``).
+            InsufficientCredits: the measured length costs more than is free.
+        """
+        began = time.monotonic()
+        facts = await self._measure(job)
+        check_bounds(facts, self._limits.max_seconds)
+        tiers = plan(facts, job.languages, self._offers())
+        key = ids.step_key(job.job_id, "hold_measured", job.round)
+        price = transcription_price(facts.seconds)
+        async with self._database.write() as tx:
+            await tx.media.save_facts(job.audio_path, job.user_id, job.memo_id, facts)
+            held = await tx.credits.adjust_hold(job.user_id, job.job_id, key, price)
+            await tx.jobs.advance(
+                job.job_id,
+                job.user_id,
+                Step.TRANSCRIBE,
+                data={
+                    "step": Step.PROBE,
+                    "seconds": round(time.monotonic() - began, 3),
+                    "audio_seconds": round(facts.seconds, 3),
+                    "held": held,
+                },
+            )
+        return ProbedAudio(facts=facts, plan=tiers, held=held)
+
+    async def _measure(self, job: MemoJob) -> AudioFacts:
+        try:
+            async with self._files.local(job.audio_path) as path:
+                return await self._tools.probe(path)
+        except NotFound:
+            raise _not_there(job) from None
+
+    @activity.defn(name="convert")
+    async def convert(self, order: ConvertAudio) -> ConvertedAudio:
+        """Leave a 16 kHz mono WAV of the recording in storage.
+
+        The file has one name per job, so a second try replaces what a first one left.
+        """
+        began = time.monotonic()
+        job = order.job
+        key = f"{ids.work_prefix(job.user_id, job.memo_id)}{job.job_id}.wav"
+        done = 0.0
+
+        def progress(seconds: float) -> None:
+            nonlocal done
+            done = seconds
+
+        async with (
+            alive(self._database, job.job_id, job.user_id, lambda: {"audio_seconds": done}),
+            self._files.local(job.audio_path) as source,
+        ):
+            async with self._database.write() as tx:
+                await tx.media.add(
+                    key, job.user_id, kind=MediaKind.WORK, memo_id=job.memo_id, job_id=job.job_id
+                )
+                await tx.jobs.advance(job.job_id, job.user_id, Step.CONVERT)
+            with tempfile.TemporaryDirectory(prefix="voicekeep-convert-") as folder:
+                target = Path(folder) / "audio.wav"
+                seconds = await self._tools.convert(
+                    source,
+                    target,
+                    order.facts,
+                    max_seconds=self._limits.max_seconds,
+                    progress=progress,
+                )
+                stored = await self._files.put_file(key, target, media_type="audio/wav")
+        await self._converted(job, time.monotonic() - began)
+        return ConvertedAudio(key=key, size=stored.size, seconds=seconds)
+
+    async def _converted(self, job: MemoJob, seconds: float) -> None:
+        async with self._database.write() as tx:
+            await tx.jobs.advance(
+                job.job_id,
+                job.user_id,
+                Step.TRANSCRIBE,
+                data={"step": Step.CONVERT, "seconds": round(seconds, 3)},
+            )
+
+    @activity.defn(name="voice_activity")
+    async def voice_activity(self, converted: ConvertedAudio) -> VoiceFacts:
+        """Seconds of speech in a converted recording, however many words were recognised in it."""
+        async with self._files.local(converted.key) as path:
+            return VoiceFacts(speech_seconds=await self._voice.speech_seconds(path))
+
+
+def _not_there(job: MemoJob) -> Exception:
+    info = activity.info()
+    # Both are the server's clock, so that a worker with a wrong one waits as long as any other.
+    waited = info.current_attempt_scheduled_time - info.scheduled_time
+    if waited.total_seconds() >= job.audio_wait_seconds:
+        return MediaRejected(
+            f"No audio came to storage within {job.audio_wait_seconds:.0f} s",
+            code="audio_not_found",
+        )
+    pause = min(WAIT_FIRST_SECONDS * 2 ** (info.attempt - 1), WAIT_MOST_SECONDS)
+    return NotThereYet("The audio is not in storage yet", retry_after=pause)

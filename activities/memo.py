@@ -1,0 +1,125 @@
+"""The bookkeeping of a memo job: reserve at the start, settle for a transcript, end with a state."""
+
+from temporalio import activity
+
+from activities.ports import Database, Files
+from contracts import ids
+from contracts.audio import MediaKind
+from contracts.jobs import JobFailure, JobState, Step
+from contracts.memo import EndMemo, MemoJob, MemoStatus, Reserved, SettleMemo
+from contracts.pricing import transcription_price
+
+TRANSCRIPTION = "transcription"
+HEADLINE = "headline_and_intro"
+
+_STATUS = {
+    JobState.COMPLETED: MemoStatus.COMPLETED,
+    JobState.COMPLETED_NO_TRANSCRIPT: MemoStatus.COMPLETED_NO_TRANSCRIPT,
+    JobState.FAILED: MemoStatus.FAILED,
+    JobState.CANCELLED: MemoStatus.CANCELLED,
+}
+
+
+class MemoActivities:
+    """Short steps, each one database transaction and safe to do twice."""
+
+    def __init__(self, database: Database, files: Files) -> None:
+        self._database = database
+        self._files = files
+
+    @activity.defn(name="reserve")
+    async def reserve(self, job: MemoJob) -> Reserved:
+        """Take the job up: state ``running``, credits held for the claimed seconds.
+
+        Raises:
+            InsufficientCredits: fewer are free; the job is left as it was.
+        """
+        async with self._database.write() as tx:
+            state = await tx.jobs.state(job.job_id, job.user_id)
+            if state is None or state.final:
+                return Reserved(present=False)
+            await tx.jobs.move(job.job_id, job.user_id, JobState.RUNNING, step=Step.PROBE)
+            key = ids.step_key(job.job_id, "hold", job.round)
+            price = transcription_price(job.claimed_seconds)
+            held = await tx.credits.hold(job.user_id, job.job_id, key, price)
+            earlier = None
+            if job.round > 1:
+                earlier = await tx.transcripts.find(job.job_id, job.user_id)
+            return Reserved(present=True, held=held, result=earlier)
+
+    @activity.defn(name="settle")
+    async def settle(self, order: SettleMemo) -> int:
+        """Charge the measured seconds, once in the job's life; returns the credits charged."""
+        job = order.job
+        async with self._database.write() as tx:
+            charged = await tx.credits.settle(
+                job.user_id,
+                job.job_id,
+                ids.step_key(job.job_id, "settle"),
+                transcription_price(order.seconds),
+                operation=TRANSCRIPTION,
+            )
+            await tx.memos.set_processing(
+                job.memo_id, job.user_id, TRANSCRIPTION, MemoStatus.COMPLETED
+            )
+            await tx.jobs.advance(
+                job.job_id,
+                job.user_id,
+                Step.HEADLINE,
+                data={"step": Step.SETTLE, "charged": charged},
+            )
+        return charged
+
+    @activity.defn(name="end")
+    async def end(self, order: EndMemo) -> None:
+        """Release what is still held, write the final state and the reasons, remove work files."""
+        job = order.job
+        async with self._database.write() as tx:
+            state = await tx.jobs.state(job.job_id, job.user_id)
+            if state is None:
+                return
+            if order.state is not JobState.COMPLETED:
+                key = ids.step_key(job.job_id, "release", job.round)
+                await tx.credits.release(job.user_id, job.job_id, key)
+                await tx.memos.set_processing(
+                    job.memo_id,
+                    job.user_id,
+                    TRANSCRIPTION,
+                    _STATUS[order.state],
+                    **_reason(order.failure),
+                )
+            if order.headline_failure is not None:
+                await tx.memos.set_processing(
+                    job.memo_id,
+                    job.user_id,
+                    HEADLINE,
+                    MemoStatus.FAILED,
+                    **_reason(order.headline_failure),
+                )
+            await tx.jobs.move(
+                job.job_id,
+                job.user_id,
+                order.state,
+                step=Step.DONE,
+                failure=order.failure,
+                result=order.result or None,
+            )
+
+    @activity.defn(name="discard_work")
+    async def discard_work(self, job: MemoJob) -> int:
+        """Remove what activities left for each other; returns the number of files removed."""
+        async with self._database.read() as tx:
+            keys = await tx.media.of_job(job.job_id, job.user_id, MediaKind.WORK)
+        for key in keys:
+            await self._files.delete(key)
+        if keys:
+            async with self._database.write() as tx:
+                for key in keys:
+                    await tx.media.remove(key, job.user_id)
+        return len(keys)
+
+
+def _reason(failure: JobFailure | None) -> dict[str, str]:
+    if failure is None:
+        return {}
+    return {"error": failure.message, "error_code": failure.code}

@@ -1,0 +1,108 @@
+"""Healing what fell between two systems: rows without a workflow, holds and files without a job."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from activities.memo import MemoActivities
+from activities.ports import Database, Files, JobStarter
+from contracts import ids
+from contracts.jobs import JobFailure, JobState, StaleJob, Step
+from contracts.memo import EndMemo, Healed, MemoJob
+
+PAGE = 200
+LOST = JobFailure(
+    code="workflow_ended",
+    message="The workflow was ended from outside before it came to a result",
+)
+
+
+@dataclass(frozen=True)
+class ReconcileAges:
+    """How old, in seconds, something must be before it counts as fallen between.
+
+    Attributes:
+        queued: a row whose workflow was perhaps never started.
+        running: a job that wrote nothing, so that Temporal is asked about it.
+        file: a work file of an ended job, or an upload that became no memo.
+    """
+
+    queued: float = 20.0
+    running: float = 120.0
+    file: float = 3600.0
+
+
+class ReconcileActivities:
+    """One tick reads page by page; a killed one is done again, and finds less to do."""
+
+    def __init__(
+        self,
+        database: Database,
+        files: Files,
+        starter: JobStarter,
+        memo: MemoActivities,
+        ages: ReconcileAges,
+    ) -> None:
+        self._database = database
+        self._files = files
+        self._starter = starter
+        self._memo = memo
+        self._ages = ages
+
+    @activity.defn(name="heal")
+    async def heal(self) -> Healed:
+        """Start what was never started, end what lost its workflow, remove abandoned files."""
+        return Healed(
+            started=await self._heal_queued(),
+            failed=await self._heal_running(),
+            files_removed=await self._heal_files(),
+        )
+
+    async def _heal_queued(self) -> int:
+        started = 0
+        async for job in self._stale(JobState.QUEUED, self._ages.queued):
+            started += await self._starter.start(job.kind, job.id, job.user_id, job.request)
+        return started
+
+    async def _heal_running(self) -> int:
+        ended = 0
+        async for job in self._stale(JobState.RUNNING, self._ages.running):
+            if not await self._starter.running(job.id):
+                await self._lost(job)
+                ended += 1
+        return ended
+
+    async def _lost(self, job: StaleJob) -> None:
+        if job.kind == ids.MEMO:
+            memo = MemoJob.model_validate(job.request)
+            await self._memo.discard_work(memo)
+            await self._memo.end(EndMemo(job=memo, state=JobState.FAILED, failure=LOST))
+            return
+        async with self._database.write() as tx:
+            await tx.jobs.move(job.id, job.user_id, JobState.FAILED, step=Step.DONE, failure=LOST)
+
+    async def _heal_files(self) -> int:
+        removed = 0
+        while True:
+            async with self._database.read() as tx:
+                page = await tx.media.abandoned(older_than_seconds=self._ages.file, limit=PAGE)
+            for owned in page:
+                removed += await self._files.delete(owned.key)
+                async with self._database.write() as tx:
+                    await tx.media.remove(owned.key, owned.user_id)
+                activity.heartbeat(removed)
+            if len(page) < PAGE:
+                return removed
+
+    async def _stale(self, state: JobState, age: float) -> AsyncIterator[StaleJob]:
+        after = ""
+        while True:
+            async with self._database.read() as tx:
+                page = await tx.jobs.stale(state, older_than_seconds=age, after=after, limit=PAGE)
+            for job in page:
+                yield job
+                activity.heartbeat(job.id)
+            if len(page) < PAGE:
+                return
+            after = page[-1].id

@@ -1,0 +1,1 @@
+"""Decisions only: each workflow reads like the sentence a product person would say."""

@@ -1,0 +1,235 @@
+"""A memo: reserve, probe, transcribe by tiers, settle, headline, announce."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+
+with workflow.unsafe.imports_passed_through():
+    from activities.audio import AudioActivities
+    from activities.headline import HeadlineActivities
+    from activities.memo import MemoActivities
+    from activities.transcription import TranscriptionActivities
+    from contracts import ids, queues
+    from contracts.audio import AudioFacts
+    from contracts.errors import NoSpeech
+    from contracts.jobs import JobFailure, JobState
+    from contracts.memo import (
+        ConvertAudio,
+        ConvertedAudio,
+        EndMemo,
+        HeadlineMemo,
+        MemoJob,
+        MemoResult,
+        ProbedAudio,
+        Reserved,
+        SettleMemo,
+        TranscribeTier,
+    )
+    from contracts.tiers import Next, PlannedTier, after_failure
+    from contracts.transcript import TranscriptRef
+    from workflows import policies
+    from workflows.steps import failure_of, short_step
+
+SPEECH_SECONDS = 0.5
+"""Less speech than this in the whole recording is none."""
+
+
+class NoTierServed(Exception):
+    """Every tier was tried in vain."""
+
+
+@workflow.defn(name=ids.MEMO)
+class MemoWorkflow:
+    """One recording becomes one transcript, charged once, whatever is killed meanwhile.
+
+    Input and progress are ids and small facts; words stay in the database. A cancelled job releases
+    what it held and ends cancelled; a failed one ends failed with its reason and is not charged.
+    """
+
+    @workflow.init
+    def __init__(self, job: MemoJob) -> None:
+        self._job = job
+        self._converted: ConvertedAudio | None = None
+        self._failure = JobFailure(code="no_tier", message="No transcription tier is configured")
+
+    @workflow.run
+    async def run(self, job: MemoJob) -> MemoResult:
+        """Carry the memo from its row to its end."""
+        try:
+            reservation = await short_step(MemoActivities.reserve, job)
+            if not reservation.present:
+                return MemoResult(state=JobState.CANCELLED)
+            return await self._carry(reservation)
+        except NoTierServed:
+            failure = self._failure
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                await self._end(EndMemo(job=job, state=JobState.CANCELLED))
+                raise
+            failure = failure_of(error)
+        except asyncio.CancelledError:
+            await self._end(EndMemo(job=job, state=JobState.CANCELLED))
+            raise
+        await self._end(EndMemo(job=job, state=JobState.FAILED, failure=failure))
+        raise ApplicationError(failure.message, type=failure.code, non_retryable=True)
+
+    async def _carry(self, reservation: Reserved) -> MemoResult:
+        transcript = reservation.result or await self._transcript()
+        if transcript is None:
+            return await self._nothing_said()
+        charged = await self._settle(transcript)
+        headline_failure = await self._headline(transcript)
+        return await self._announce(transcript, charged, headline_failure)
+
+    async def _transcript(self) -> TranscriptRef | None:
+        audio = await self._probe()
+        return await self._by_tiers(audio)
+
+    async def _probe(self) -> ProbedAudio:
+        job = self._job
+        self._tell("Looking into the recording")
+        return await workflow.execute_activity_method(
+            AudioActivities.probe,
+            job,
+            start_to_close_timeout=policies.PROBE_TRY,
+            schedule_to_close_timeout=policies.PATIENT,
+            retry_policy=policies.PATIENT_RETRY,
+            summary=f"claimed {job.claimed_seconds:.0f} s",
+        )
+
+    async def _by_tiers(self, audio: ProbedAudio) -> TranscriptRef | None:
+        """Try the tiers in their order; none when nothing was said."""
+        heard_nothing = False
+        for tier in audio.plan:
+            transcript = await self._by_tier(tier, audio.facts)
+            if transcript is not None:
+                return transcript
+            if self._failure.code == NoSpeech.code:
+                if not await self._speech(audio.facts):
+                    return None
+                heard_nothing = True
+        if heard_nothing:
+            return None
+        raise NoTierServed
+
+    async def _by_tier(self, tier: PlannedTier, facts: AudioFacts) -> TranscriptRef | None:
+        """One tier, with the original or the converted file; none when the next one is to try."""
+        convert = tier.convert
+        while True:
+            try:
+                return await self._attempt(tier, facts, convert=convert)
+            except ActivityError as error:
+                if is_cancelled_exception(error):
+                    raise
+                self._failure = failure_of(error)
+            if after_failure(self._failure.code, converted=convert) is Next.NEXT_TIER:
+                return None
+            convert = True
+
+    async def _attempt(
+        self, tier: PlannedTier, facts: AudioFacts, *, convert: bool
+    ) -> TranscriptRef:
+        job = self._job
+        key = (await self._convert(facts)).key if convert else job.audio_path
+        self._tell(f"Transcribing {facts.seconds:.0f} s by tier `{tier.name}`")
+        return await workflow.execute_activity_method(
+            TranscriptionActivities.transcribe,
+            TranscribeTier(job=job, tier=tier, key=key, facts=facts),
+            start_to_close_timeout=policies.work_time(facts.seconds),
+            schedule_to_close_timeout=policies.PATIENT,
+            heartbeat_timeout=timedelta(seconds=job.heartbeat_seconds),
+            retry_policy=policies.PATIENT_RETRY,
+            summary=f"{tier.name} · {facts.seconds:.0f} s",
+        )
+
+    async def _convert(self, facts: AudioFacts) -> ConvertedAudio:
+        """The 16 kHz mono WAV, made at most once."""
+        if self._converted is None:
+            self._tell(f"Converting {facts.container}/{facts.codec} to 16 kHz mono")
+            self._converted = await workflow.execute_activity_method(
+                AudioActivities.convert,
+                ConvertAudio(job=self._job, facts=facts),
+                task_queue=queues.MEDIA,
+                start_to_close_timeout=policies.work_time(facts.seconds),
+                schedule_to_close_timeout=policies.PATIENT,
+                heartbeat_timeout=timedelta(seconds=self._job.heartbeat_seconds),
+                retry_policy=policies.PATIENT_RETRY,
+                summary=f"{facts.container}/{facts.codec} · {facts.seconds:.0f} s",
+            )
+        return self._converted
+
+    async def _speech(self, facts: AudioFacts) -> bool:
+        """Whether there is speech in the recording although a tier heard no words."""
+        converted = await self._convert(facts)
+        voice = await workflow.execute_activity_method(
+            AudioActivities.voice_activity,
+            converted,
+            start_to_close_timeout=policies.work_time(facts.seconds),
+            schedule_to_close_timeout=policies.PATIENT,
+            retry_policy=policies.PATIENT_RETRY,
+            summary="is there speech at all?",
+        )
+        return voice.speech_seconds >= SPEECH_SECONDS
+
+    async def _settle(self, transcript: TranscriptRef) -> int:
+        order = SettleMemo(job=self._job, transcript=transcript, seconds=transcript.seconds)
+        return await short_step(MemoActivities.settle, order)
+
+    async def _headline(self, transcript: TranscriptRef) -> JobFailure | None:
+        """Headline and intro; a memo without them is complete, with the reason kept."""
+        self._tell(f"Transcribed by tier `{transcript.tier}`: {transcript.words} words")
+        try:
+            await workflow.execute_activity_method(
+                HeadlineActivities.headline,
+                HeadlineMemo(job=self._job, transcript=transcript),
+                start_to_close_timeout=policies.HEADLINE_TRY,
+                schedule_to_close_timeout=policies.HEADLINE_IN_ALL,
+                retry_policy=policies.PATIENT_RETRY,
+                summary=transcript.language or "language not told",
+            )
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            return failure_of(error)
+        return None
+
+    async def _announce(
+        self, transcript: TranscriptRef, charged: int, headline_failure: JobFailure | None
+    ) -> MemoResult:
+        result = MemoResult(
+            state=JobState.COMPLETED,
+            charged=charged,
+            seconds=transcript.seconds,
+            tier=transcript.tier,
+            words=transcript.words,
+        )
+        await self._end(
+            EndMemo(
+                job=self._job,
+                state=result.state,
+                headline_failure=headline_failure,
+                result=result.model_dump(mode="json"),
+            )
+        )
+        self._tell(f"Completed: {transcript.words} words, {charged} credits")
+        return result
+
+    async def _nothing_said(self) -> MemoResult:
+        result = MemoResult(state=JobState.COMPLETED_NO_TRANSCRIPT)
+        await self._end(
+            EndMemo(job=self._job, state=result.state, result=result.model_dump(mode="json"))
+        )
+        self._tell("Completed: nothing was said, nothing is charged")
+        return result
+
+    async def _end(self, order: EndMemo) -> None:
+        if self._converted is not None or order.state is JobState.CANCELLED:
+            await short_step(MemoActivities.discard_work, self._job)
+        await short_step(MemoActivities.end, order)
+
+    def _tell(self, now: str) -> None:
+        """What an operator reads in the Temporal UI: free of charge and of spoken words."""
+        job = self._job
+        workflow.set_current_details(f"**{now}**\n\nmemo `{job.memo_id}` · round {job.round}")

@@ -1,0 +1,61 @@
+"""Every timeout and every retry, named once.
+
+An activity is retried by Temporal for as long as its failure is not final; what is final is decided
+where the failure is made (``contracts/errors.py``). So no policy here counts a vendor's tries.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+from temporalio.common import RetryPolicy
+
+SHORT_TRY: Final = timedelta(seconds=3)
+"""One try of a short step: one database transaction."""
+
+SHORT_STEP: Final = timedelta(seconds=6)
+"""A short step as a local activity, all tries together: below the workflow task's own time-out."""
+
+SHORT_RETRY: Final = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(seconds=1),
+    maximum_attempts=4,
+)
+
+PATIENT: Final = timedelta(hours=24)
+"""How long a dependency of ours (database, storage, ledger) may be away before a job gives up."""
+
+PATIENT_TRY: Final = timedelta(seconds=30)
+
+PATIENT_RETRY: Final = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2,
+    maximum_interval=timedelta(minutes=1),
+)
+
+PROBE_TRY: Final = timedelta(minutes=3)
+"""Fetching the file from storage and reading all its packets; 4 h of audio take about a second."""
+
+HEADLINE_TRY: Final = timedelta(minutes=3)
+HEADLINE_IN_ALL: Final = timedelta(minutes=15)
+"""A memo without a headline is complete: this must not hold it back for long."""
+
+VENDOR_CALL: Final = timedelta(seconds=1200)
+"""At least this long for one call, whatever the length of the audio."""
+
+LOCAL_SPEED: Final = 2.0
+"""The slowest engine there is must keep up with twice the length of the audio."""
+
+ERASE_TRY: Final = timedelta(minutes=10)
+ERASE_HEARTBEAT: Final = timedelta(seconds=60)
+HEAL_TRY: Final = timedelta(minutes=5)
+
+
+def work_time(audio_seconds: float) -> timedelta:
+    """Bound of one conversion or one transcription of so much audio."""
+    return max(VENDOR_CALL, timedelta(seconds=audio_seconds * LOCAL_SPEED))
+
+
+def memo_time(audio_wait_seconds: float) -> timedelta:
+    """Bound of a whole memo job, so that every accepted job reaches a final state."""
+    return timedelta(seconds=audio_wait_seconds) + 3 * PATIENT
