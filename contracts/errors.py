@@ -9,6 +9,7 @@
     │   ├── Forbidden          known, and not allowed
     │   ├── NotFound           absent, or somebody else's: told apart by nobody
     │   ├── Conflict           the state does not allow it now
+    │   │   └── KeyReused      an Idempotency-Key that came before with another request
     │   ├── InsufficientCredits
     │   ├── TooLarge
     │   ├── UnsupportedMedia   not a media type that is taken
@@ -99,6 +100,12 @@ class Conflict(Rejected):
     """The thing is in a state that does not allow this."""
 
     code = "conflict"
+
+
+class KeyReused(Conflict):
+    """The Idempotency-Key was used before, for another request."""
+
+    code = "idempotency_key_reused"
 
 
 class InsufficientCredits(Rejected):
