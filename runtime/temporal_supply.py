@@ -8,7 +8,7 @@ import contextlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -28,6 +28,9 @@ DOWNLOAD_TIMEOUT_SECONDS: Final = 600.0
 
 _CHECKOUT: Final = Path(__file__).resolve().parent.parent
 
+Obtain = Callable[[Path], Awaitable[Path]]
+"""Puts a Temporal CLI into the tools folder; TemporalServerMissing when it cannot."""
+
 
 class StartLocal(Protocol):
     """``WorkflowEnvironment.start_local``, as far as it is used: downloads, then starts once."""
@@ -43,7 +46,9 @@ async def provide(
     address: str | None = None,
     cli: str | None = None,
     tools: Path | None = None,
+    search_path: str | None = None,
     say: Callable[[str], None] = lambda _: None,
+    ways: Mapping[ServerSource, Obtain] | None = None,
 ) -> TemporalServer:
     """The server that is there (``resolve``), else one that is downloaded or built now.
 
@@ -51,19 +56,24 @@ async def provide(
         address: the setting TEMPORAL_ADDRESS.
         cli: the setting TEMPORAL_CLI.
         tools: folder of the product's own tools; its default is ``tools_folder()``.
+        search_path: instead of the process's PATH.
         say: told in one line what takes its time.
+        ways: how to obtain one, in this order; the default is to download, then to build.
 
     Raises:
         TemporalServerMissing: when no way leads to one.
     """
     tools = tools or tools_folder()
     try:
-        return await asyncio.to_thread(resolve, address=address, cli=cli, tools=tools)
+        return await asyncio.to_thread(
+            resolve, address=address, cli=cli, tools=tools, search_path=search_path
+        )
     except TemporalServerMissing as missing:
         if cli:
             raise
         tried = list(missing.extra["tried"])
-    for source, obtain in ((ServerSource.DOWNLOAD, download), (ServerSource.BUILD, build)):
+    ways = ways or {ServerSource.DOWNLOAD: download, ServerSource.BUILD: build}
+    for source, obtain in ways.items():
         say(f"No Temporal server is installed: trying {source}.")
         try:
             executable = await obtain(tools)
