@@ -1,0 +1,116 @@
+"""The settings as a whole, read from the environment.
+
+Built only in the roots (``worker.py``, ``cli.py``) with ``load()``; everything else is given the
+values it needs. The environment wins over a ``.env`` file in the working folder. An empty value
+counts as unset.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from runtime.settings_groups import (
+    CreditSettings,
+    DatabaseSettings,
+    Group,
+    LimitSettings,
+    LogSettings,
+    MediaSettings,
+    ServerSettings,
+    StorageSettings,
+    TemporalSettings,
+    TokenSettings,
+    TranscriptionSettings,
+    WorkerSettings,
+)
+from runtime.settings_values import InvalidSetting
+
+ENV_FILE: Final = Path(".env")
+
+
+class Settings(BaseModel):
+    """All groups together."""
+
+    model_config = ConfigDict(frozen=True)
+
+    server: ServerSettings
+    limits: LimitSettings
+    credits: CreditSettings
+    tokens: TokenSettings
+    database: DatabaseSettings
+    storage: StorageSettings
+    media: MediaSettings
+    temporal: TemporalSettings
+    worker: WorkerSettings
+    transcription: TranscriptionSettings
+    logs: LogSettings
+
+    @property
+    def data_dir(self) -> Path:
+        """Absolute folder of the embedded set-up's state."""
+        return self.storage.data_dir.absolute()
+
+    @property
+    def files_dir(self) -> Path:
+        """Absolute folder of the recordings when STORAGE is ``disk``."""
+        return self.data_dir / "files"
+
+    @property
+    def database_url(self) -> str:
+        """Address of the database, with its password in it: never logged."""
+        if self.database.database_url is not None:
+            return self.database.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.data_dir / 'voicekeep.db'}"
+
+    @classmethod
+    def groups(cls) -> Iterator[tuple[str, type[Group]]]:
+        """Name and class of every group, in the order of the documents."""
+        for name, field in cls.model_fields.items():
+            kind = field.annotation
+            if isinstance(kind, type) and issubclass(kind, Group):
+                yield name, kind
+
+    @classmethod
+    def read(cls, env_file: Path | None, overrides: Mapping[str, Any]) -> Self:
+        """Build every group from the environment; see ``load``."""
+        built: dict[str, Group] = {}
+        wrong: list[str] = []
+        for name, kind in cls.groups():
+            aliases = {str(f.validation_alias) for f in kind.model_fields.values()}
+            given = {key: value for key, value in overrides.items() if key in aliases}
+            try:
+                built[name] = kind(_env_file=env_file, **given)
+            except ValidationError as error:
+                wrong += [_sentence(problem) for problem in error.errors()]
+        if wrong:
+            raise InvalidSetting(" ".join(wrong))
+        return cls.model_validate(built)
+
+
+def load(env_file: Path | None = ENV_FILE, **overrides: Any) -> Settings:
+    """Read the settings from the environment and a ``.env`` file.
+
+    Args:
+        env_file: the file, or None for none. A file that is not there is no error.
+        overrides: values by their name in the environment (``PORT=0``) that win over both.
+
+    Raises:
+        InvalidSetting: a value is wrong; one sentence each, naming the variable, never the value.
+    """
+    return Settings.read(env_file, overrides)
+
+
+def environment(env_file: Path | None = ENV_FILE) -> dict[str, str]:
+    """The process's environment over the ``.env`` file: for child processes and Temporal's own."""
+    filed = dotenv_values(env_file) if env_file is not None and env_file.is_file() else {}
+    return {name: value for name, value in filed.items() if value} | dict(os.environ)
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    name = problem["loc"][0] if problem["loc"] else "A setting"
+    message = str(problem["msg"]).removeprefix("Value error, ").rstrip(".")
+    return f"{name} is wrong: {message[:1].lower()}{message[1:]}."

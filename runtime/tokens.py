@@ -1,0 +1,182 @@
+"""Whether a bearer token is believed, and whose it is.
+
+The rules: asymmetric algorithms only, one per key; issuer, audience, expiry and subject required;
+the key found by ``kid`` in a set the issuer publishes at a configured address. What a token says
+about where its key is (``jku``, ``x5u``, ``jwk``, ``x5c``) is never looked at.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NoReturn, Self
+
+import httpx
+import jwt
+
+from contracts.errors import Unauthenticated
+from contracts.values import Value
+from runtime.issuer import AUDIENCE, ISSUER, EmbeddedIssuer
+from runtime.key_sets import FETCH_SECONDS, FetchedKeys, FixedKeys, KeySet
+from runtime.settings_groups import TokenSettings
+
+MISSING: Final = "Missing authorization header"
+INVALID: Final = "Invalid or expired token"
+NO_SUBJECT: Final = "Token missing subject claim"
+
+LONGEST_TOKEN: Final = 8192
+"""Characters; more than any issuer makes, less than what costs anything to refuse."""
+
+_USER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:|@-]{0,127}")
+"""A subject stands in storage keys and workflow ids: nothing that could be a path."""
+
+_NOT_JSON: Final = (ValueError, TypeError, OverflowError, RecursionError)
+"""What broken or hostile JSON makes a parser raise, beside the library's own errors."""
+
+
+class Claims(Value):
+    """Who a token says its bearer is.
+
+    Attributes:
+        user_id: the subject.
+        email: as the issuer knows it, in lower case.
+        issuer: who vouches for it.
+        expires_at: seconds since 1970.
+    """
+
+    user_id: str
+    email: str | None = None
+    issuer: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedIssuer:
+    """An issuer that is believed, the audience it must name, its keys."""
+
+    issuer: str
+    audience: str
+    keys: KeySet
+
+
+class TokenVerifier:
+    """Verifies bearer tokens of several issuers, told apart by ``iss``.
+
+    Args:
+        issuers: those that are believed.
+        client: the HTTP client behind their key sets, closed with the verifier.
+    """
+
+    def __init__(
+        self, issuers: list[TrustedIssuer], *, client: httpx.AsyncClient | None = None
+    ) -> None:
+        self._issuers = {issuer.issuer: issuer for issuer in issuers}
+        self._client = client
+
+    @classmethod
+    def build(cls, settings: TokenSettings, data_dir: Path) -> Self:
+        """The verifier these settings ask for; makes the embedded issuer's key when need be."""
+        client = httpx.AsyncClient(
+            timeout=FETCH_SECONDS, follow_redirects=False, trust_env=False, max_redirects=0
+        )
+        issuers = [
+            TrustedIssuer(known.issuer, known.audience, FetchedKeys(known.jwks_url, client))
+            for known in settings.issuers()
+        ]
+        if settings.embedded_issuer:
+            own = FixedKeys(EmbeddedIssuer.open(data_dir).key_set())
+            issuers.append(TrustedIssuer(ISSUER, AUDIENCE, own))
+        return cls(issuers, client=client)
+
+    async def __aenter__(self) -> Self:
+        """Begin to fetch the key sets; requests do not wait for one another's first token."""
+        for issuer in self._issuers.values():
+            if isinstance(issuer.keys, FetchedKeys):
+                issuer.keys.refresh()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the HTTP client."""
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def verify_header(self, authorization: str | None) -> Claims:
+        """Verify an ``Authorization`` header.
+
+        Raises:
+            Unauthenticated: there is no bearer token in it, or the token is not believed.
+            Unavailable: the issuer's keys cannot be had now.
+        """
+        scheme, _, token = (authorization or "").strip().partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Unauthenticated(MISSING)
+        return await self.verify(token.strip())
+
+    async def verify(self, token: str) -> Claims:
+        """Verify a token.
+
+        Raises:
+            Unauthenticated: it is not believed, for whatever reason: the answer names none.
+            Unavailable: the issuer's keys cannot be had now.
+        """
+        kid, algorithm, issuer = self._look_into(token)
+        key = await issuer.keys.find(kid)
+        if key is None or key.algorithm != algorithm:
+            raise Unauthenticated(INVALID)
+        try:
+            claims = jwt.decode(
+                token,
+                key.key,
+                algorithms=[key.algorithm],
+                audience=issuer.audience,
+                issuer=issuer.issuer,
+                # An `iat` a second ahead of our clock is no reason to refuse; `exp`, `nbf` decide.
+                options={
+                    "require": ["exp", "iss", "aud"],
+                    "verify_iat": False,
+                    "verify_sub": False,
+                },
+            )
+        except (jwt.PyJWTError, *_NOT_JSON):
+            raise Unauthenticated(INVALID) from None
+        return _claims(claims, issuer)
+
+    def _look_into(self, token: str) -> tuple[str, str, TrustedIssuer]:
+        """Key id, algorithm and issuer as the token claims them: only to choose the key."""
+        if len(token) > LONGEST_TOKEN:
+            _refuse()
+        try:
+            head: Mapping[str, Any] = jwt.get_unverified_header(token)
+            body: Mapping[str, Any] = jwt.decode(token, options={"verify_signature": False})
+        except (jwt.PyJWTError, *_NOT_JSON):
+            _refuse()
+        kid, name = head.get("kid"), body.get("iss")
+        issuer = self._issuers.get(name) if isinstance(name, str) else None
+        if issuer is None or not isinstance(kid, str) or "crit" in head:
+            _refuse()
+        return kid, str(head.get("alg")), issuer
+
+
+def _claims(claims: Mapping[str, Any], issuer: TrustedIssuer) -> Claims:
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not subject.strip():
+        raise Unauthenticated(NO_SUBJECT)
+    if not _USER_ID.fullmatch(subject):
+        _refuse()
+    email = claims.get("email")
+    return Claims(
+        user_id=subject,
+        email=email.lower() if isinstance(email, str) else None,
+        issuer=issuer.issuer,
+        expires_at=float(claims["exp"]),
+    )
+
+
+def _refuse() -> NoReturn:
+    raise Unauthenticated(INVALID)
