@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,11 +34,12 @@ class AudioActivities:
 
     def __init__(
         self,
+        *,
         database: Database,
         files: Files,
         tools: MediaTools,
         voice: VoiceActivity,
-        offers: Callable[[], tuple[TierOffer, ...]],
+        offers: Sequence[TierOffer],
         limits: AudioLimits,
     ) -> None:
         self._database = database
@@ -60,7 +61,7 @@ class AudioActivities:
         began = time.monotonic()
         facts = await self._measure(job)
         check_bounds(facts, self._limits.max_seconds)
-        tiers = plan(facts, job.languages, self._offers())
+        tiers = plan(facts, job.languages, self._offers)
         key = ids.step_key(job.job_id, "hold_measured", job.round)
         price = transcription_price(facts.seconds)
         async with self._database.write() as tx:

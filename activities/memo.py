@@ -1,4 +1,4 @@
-"""The bookkeeping of a memo job: reserve at the start, settle for a transcript, end with a state."""
+"""The bookkeeping of a memo job: reserve, settle for a transcript, end with a state."""
 
 from temporalio import activity
 

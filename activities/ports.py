@@ -50,7 +50,7 @@ class Jobs(Protocol):
         *,
         tier: str | None = None,
         data: Mapping[str, Any] | None = None,
-        type: EventType = EventType.PROGRESS,  # noqa: A002 - the name the event has
+        type: EventType = EventType.PROGRESS,  # noqa: A002 - the event's name
     ) -> None:
         """Set the job's present step (and tier) and write one ``progress`` event."""
 
@@ -60,7 +60,7 @@ class Jobs(Protocol):
     async def stale(
         self, state: JobState, *, older_than_seconds: float, after: str, limit: int
     ) -> Sequence[StaleJob]:
-        """Jobs of every owner still in ``state`` and not touched for so long, by id after ``after``.
+        """Jobs of every owner still in ``state``, not touched for so long, by id after ``after``.
 
         A queued one may never have been started; a running one may have lost its workflow.
         """
@@ -169,7 +169,7 @@ class Credits(Protocol):
         """
 
     async def release(self, user_id: str, job_id: str, key: str) -> int:
-        """End the job's open hold without a charge; returns what was released (0: none was open)."""
+        """End the job's open hold without a charge; returns what was released, 0 for none."""
 
 
 class Media(Protocol):
@@ -207,17 +207,28 @@ class Transaction(Protocol):
     """One database transaction: all of it happens, or none."""
 
     @property
-    def jobs(self) -> Jobs: ...
+    def jobs(self) -> Jobs:
+        """Jobs within this transaction."""
+
     @property
-    def attempts(self) -> Attempts: ...
+    def attempts(self) -> Attempts:
+        """Attempts within this transaction."""
+
     @property
-    def transcripts(self) -> Transcripts: ...
+    def transcripts(self) -> Transcripts:
+        """Transcripts within this transaction."""
+
     @property
-    def memos(self) -> Memos: ...
+    def memos(self) -> Memos:
+        """Memos within this transaction."""
+
     @property
-    def credits(self) -> Credits: ...
+    def credits(self) -> Credits:
+        """Credits within this transaction."""
+
     @property
-    def media(self) -> Media: ...
+    def media(self) -> Media:
+        """Media within this transaction."""
 
 
 class Database(Protocol):

@@ -24,7 +24,7 @@ class JobState(StrEnum):
 
 
 class Step(StrEnum):
-    """A step of a job, in the words operators see in the Temporal UI and clients in the timeline."""
+    """A step of a job, in the words of the Temporal UI and of the timeline."""
 
     QUEUED = "queued"
     RESERVE = "reserve"

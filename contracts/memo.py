@@ -22,7 +22,7 @@ class MemoStatus(StrEnum):
 
 
 class MemoJob(Value):
-    """What the memo workflow is started with; also ``jobs.request``, so that it can be started again.
+    """What the memo workflow is started with; kept as ``jobs.request`` to start it again.
 
     Attributes:
         job_id: the workflow's id.

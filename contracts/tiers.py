@@ -20,7 +20,7 @@ class Capabilities(Value):
         languages: primary language subtags it knows (``en``); empty means any.
         diarization: whether it tells speakers apart.
         word_times: whether it gives a time for each word.
-        free: whether a call costs nothing but our own CPU, so that a lost one may be repeated often.
+        free: whether a call costs only our own CPU, so that a lost one may be repeated often.
     """
 
     containers: frozenset[str] = frozenset()
@@ -54,11 +54,16 @@ class Capabilities(Value):
 
 
 class TierOffer(Value):
-    """A configured tier: its name in ``TRANSCRIPTION_TIERS``, its provider, what it takes."""
+    """A configured tier: its name in ``TRANSCRIPTION_TIERS``, its provider, what it takes.
+
+    Attributes:
+        call_seconds: bound of one call to the provider.
+    """
 
     name: str
     provider: str
     capabilities: Capabilities = Capabilities()
+    call_seconds: float = 1200.0
 
 
 class PlannedTier(Value):
@@ -69,12 +74,14 @@ class PlannedTier(Value):
         provider: name of the provider behind it.
         convert: whether it gets the 16 kHz mono WAV instead of the original.
         max_bytes: largest file it takes, 0 for no limit.
+        call_seconds: bound of one call.
     """
 
     name: str
     provider: str
     convert: bool = False
     max_bytes: int = 0
+    call_seconds: float = 1200.0
 
 
 def plan(
@@ -99,6 +106,7 @@ def _planned(offer: TierOffer, facts: AudioFacts) -> PlannedTier:
         provider=offer.provider,
         convert=too_big or not capabilities.takes_format(facts),
         max_bytes=capabilities.max_bytes,
+        call_seconds=offer.call_seconds,
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.audio import AudioActivities
@@ -30,14 +30,10 @@ with workflow.unsafe.imports_passed_through():
     from contracts.tiers import Next, PlannedTier, after_failure
     from contracts.transcript import TranscriptRef
     from workflows import policies
-    from workflows.steps import failure_of, short_step
+    from workflows.steps import StepFailed, outcome, short_step
 
 SPEECH_SECONDS = 0.5
 """Less speech than this in the whole recording is none."""
-
-
-class NoTierServed(Exception):
-    """Every tier was tried in vain."""
 
 
 @workflow.defn(name=ids.MEMO)
@@ -62,16 +58,11 @@ class MemoWorkflow:
             if not reservation.present:
                 return MemoResult(state=JobState.CANCELLED)
             return await self._carry(reservation)
-        except NoTierServed:
-            failure = self._failure
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                await self._end(EndMemo(job=job, state=JobState.CANCELLED))
-                raise
-            failure = failure_of(error)
         except asyncio.CancelledError:
             await self._end(EndMemo(job=job, state=JobState.CANCELLED))
             raise
+        except StepFailed as step:
+            failure = step.failure
         await self._end(EndMemo(job=job, state=JobState.FAILED, failure=failure))
         raise ApplicationError(failure.message, type=failure.code, non_retryable=True)
 
@@ -90,14 +81,15 @@ class MemoWorkflow:
     async def _probe(self) -> ProbedAudio:
         job = self._job
         self._tell("Looking into the recording")
-        return await workflow.execute_activity_method(
-            AudioActivities.probe,
-            job,
-            start_to_close_timeout=policies.PROBE_TRY,
-            schedule_to_close_timeout=policies.PATIENT,
-            retry_policy=policies.PATIENT_RETRY,
-            summary=f"claimed {job.claimed_seconds:.0f} s",
-        )
+        with outcome():
+            return await workflow.execute_activity_method(
+                AudioActivities.probe,
+                job,
+                start_to_close_timeout=policies.PROBE_TRY,
+                schedule_to_close_timeout=policies.PATIENT,
+                retry_policy=policies.PATIENT_RETRY,
+                summary=f"claimed {job.claimed_seconds:.0f} s",
+            )
 
     async def _by_tiers(self, audio: ProbedAudio) -> TranscriptRef | None:
         """Try the tiers in their order; none when nothing was said."""
@@ -112,7 +104,7 @@ class MemoWorkflow:
                 heard_nothing = True
         if heard_nothing:
             return None
-        raise NoTierServed
+        raise StepFailed(self._failure, final=True)
 
     async def _by_tier(self, tier: PlannedTier, facts: AudioFacts) -> TranscriptRef | None:
         """One tier, with the original or the converted file; none when the next one is to try."""
@@ -120,10 +112,8 @@ class MemoWorkflow:
         while True:
             try:
                 return await self._attempt(tier, facts, convert=convert)
-            except ActivityError as error:
-                if is_cancelled_exception(error):
-                    raise
-                self._failure = failure_of(error)
+            except StepFailed as step:
+                self._failure = step.failure
             if after_failure(self._failure.code, converted=convert) is Next.NEXT_TIER:
                 return None
             convert = True
@@ -134,43 +124,46 @@ class MemoWorkflow:
         job = self._job
         key = (await self._convert(facts)).key if convert else job.audio_path
         self._tell(f"Transcribing {facts.seconds:.0f} s by tier `{tier.name}`")
-        return await workflow.execute_activity_method(
-            TranscriptionActivities.transcribe,
-            TranscribeTier(job=job, tier=tier, key=key, facts=facts),
-            start_to_close_timeout=policies.work_time(facts.seconds),
-            schedule_to_close_timeout=policies.PATIENT,
-            heartbeat_timeout=timedelta(seconds=job.heartbeat_seconds),
-            retry_policy=policies.PATIENT_RETRY,
-            summary=f"{tier.name} · {facts.seconds:.0f} s",
-        )
+        with outcome():
+            return await workflow.execute_activity_method(
+                TranscriptionActivities.transcribe,
+                TranscribeTier(job=job, tier=tier, key=key, facts=facts),
+                start_to_close_timeout=policies.call_time(tier.call_seconds, facts.seconds),
+                schedule_to_close_timeout=policies.PATIENT,
+                heartbeat_timeout=timedelta(seconds=job.heartbeat_seconds),
+                retry_policy=policies.PATIENT_RETRY,
+                summary=f"{tier.name} · {facts.seconds:.0f} s",
+            )
 
     async def _convert(self, facts: AudioFacts) -> ConvertedAudio:
         """The 16 kHz mono WAV, made at most once."""
         if self._converted is None:
             self._tell(f"Converting {facts.container}/{facts.codec} to 16 kHz mono")
-            self._converted = await workflow.execute_activity_method(
-                AudioActivities.convert,
-                ConvertAudio(job=self._job, facts=facts),
-                task_queue=queues.MEDIA,
-                start_to_close_timeout=policies.work_time(facts.seconds),
-                schedule_to_close_timeout=policies.PATIENT,
-                heartbeat_timeout=timedelta(seconds=self._job.heartbeat_seconds),
-                retry_policy=policies.PATIENT_RETRY,
-                summary=f"{facts.container}/{facts.codec} · {facts.seconds:.0f} s",
-            )
+            with outcome():
+                self._converted = await workflow.execute_activity_method(
+                    AudioActivities.convert,
+                    ConvertAudio(job=self._job, facts=facts),
+                    task_queue=queues.MEDIA,
+                    start_to_close_timeout=policies.conversion_time(facts.seconds),
+                    schedule_to_close_timeout=policies.PATIENT,
+                    heartbeat_timeout=timedelta(seconds=self._job.heartbeat_seconds),
+                    retry_policy=policies.PATIENT_RETRY,
+                    summary=f"{facts.container}/{facts.codec} · {facts.seconds:.0f} s",
+                )
         return self._converted
 
     async def _speech(self, facts: AudioFacts) -> bool:
         """Whether there is speech in the recording although a tier heard no words."""
         converted = await self._convert(facts)
-        voice = await workflow.execute_activity_method(
-            AudioActivities.voice_activity,
-            converted,
-            start_to_close_timeout=policies.work_time(facts.seconds),
-            schedule_to_close_timeout=policies.PATIENT,
-            retry_policy=policies.PATIENT_RETRY,
-            summary="is there speech at all?",
-        )
+        with outcome():
+            voice = await workflow.execute_activity_method(
+                AudioActivities.voice_activity,
+                converted,
+                start_to_close_timeout=policies.conversion_time(facts.seconds),
+                schedule_to_close_timeout=policies.PATIENT,
+                retry_policy=policies.PATIENT_RETRY,
+                summary="is there speech at all?",
+            )
         return voice.speech_seconds >= SPEECH_SECONDS
 
     async def _settle(self, transcript: TranscriptRef) -> int:
@@ -181,18 +174,17 @@ class MemoWorkflow:
         """Headline and intro; a memo without them is complete, with the reason kept."""
         self._tell(f"Transcribed by tier `{transcript.tier}`: {transcript.words} words")
         try:
-            await workflow.execute_activity_method(
-                HeadlineActivities.headline,
-                HeadlineMemo(job=self._job, transcript=transcript),
-                start_to_close_timeout=policies.HEADLINE_TRY,
-                schedule_to_close_timeout=policies.HEADLINE_IN_ALL,
-                retry_policy=policies.PATIENT_RETRY,
-                summary=transcript.language or "language not told",
-            )
-        except ActivityError as error:
-            if is_cancelled_exception(error):
-                raise
-            return failure_of(error)
+            with outcome():
+                await workflow.execute_activity_method(
+                    HeadlineActivities.headline,
+                    HeadlineMemo(job=self._job, transcript=transcript),
+                    start_to_close_timeout=policies.HEADLINE_TRY,
+                    schedule_to_close_timeout=policies.HEADLINE_IN_ALL,
+                    retry_policy=policies.PATIENT_RETRY,
+                    summary=transcript.language or "language not told",
+                )
+        except StepFailed as step:
+            return step.failure
         return None
 
     async def _announce(

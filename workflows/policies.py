@@ -40,22 +40,26 @@ HEADLINE_TRY: Final = timedelta(minutes=3)
 HEADLINE_IN_ALL: Final = timedelta(minutes=15)
 """A memo without a headline is complete: this must not hold it back for long."""
 
-VENDOR_CALL: Final = timedelta(seconds=1200)
-"""At least this long for one call, whatever the length of the audio."""
+CALL_MARGIN: Final = timedelta(seconds=60)
+"""What an activity has beyond the vendor's own bound, to record how the call ended."""
+
+CONVERSION: Final = timedelta(minutes=20)
+"""At least this long for a conversion, whatever the length of the audio."""
 
 LOCAL_SPEED: Final = 2.0
-"""The slowest engine there is must keep up with twice the length of the audio."""
+"""The slowest engine may take this many seconds for one second of audio."""
 
 ERASE_TRY: Final = timedelta(minutes=10)
 ERASE_HEARTBEAT: Final = timedelta(seconds=60)
 HEAL_TRY: Final = timedelta(minutes=5)
 
 
-def work_time(audio_seconds: float) -> timedelta:
-    """Bound of one conversion or one transcription of so much audio."""
-    return max(VENDOR_CALL, timedelta(seconds=audio_seconds * LOCAL_SPEED))
+def conversion_time(audio_seconds: float) -> timedelta:
+    """Bound of one conversion of so much audio."""
+    return max(CONVERSION, timedelta(seconds=audio_seconds))
 
 
-def memo_time(audio_wait_seconds: float) -> timedelta:
-    """Bound of a whole memo job, so that every accepted job reaches a final state."""
-    return timedelta(seconds=audio_wait_seconds) + 3 * PATIENT
+def call_time(call_seconds: float, audio_seconds: float) -> timedelta:
+    """Bound of one transcription: the vendor's, or what the slowest local engine needs."""
+    slowest = timedelta(seconds=audio_seconds * LOCAL_SPEED)
+    return max(timedelta(seconds=call_seconds), slowest) + CALL_MARGIN

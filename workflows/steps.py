@@ -1,10 +1,21 @@
-"""How workflows call activities: short steps in place, long ones on their queue."""
+"""How workflows call activities: short steps in place, long ones on their queue.
 
-from collections.abc import Awaitable, Callable
+Either way a step ends in one of three ways: its answer, ``StepFailed``, or ``CancelledError``.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    FailureError,
+    TimeoutError,  # noqa: A004 - Temporal's own, which is what an activity ends with
+    is_cancelled_exception,
+)
 
 from contracts.jobs import JobFailure
 from workflows import policies
@@ -13,45 +24,62 @@ Order = TypeVar("Order")
 Answer = TypeVar("Answer")
 
 
+class StepFailed(Exception):
+    """A step ended without an answer; ``failure`` says why, ``final`` whether for good."""
+
+    def __init__(self, failure: JobFailure, *, final: bool) -> None:
+        super().__init__(failure.code)
+        self.failure = failure
+        self.final = final
+
+
 async def short_step(method: Callable[[Any, Order], Awaitable[Answer]], order: Order) -> Answer:
     """Run a short idempotent step as a local activity: no round trip, one marker in the history.
 
     When it cannot finish in seconds, say because the database is away, it goes on as an ordinary
     activity that is retried for a day, so nothing spins inside a workflow task.
-
-    Raises:
-        ActivityError: the step's failure is final.
     """
     try:
-        return await workflow.execute_local_activity_method(
+        with outcome():
+            return await workflow.execute_local_activity_method(
+                method,
+                order,
+                start_to_close_timeout=policies.SHORT_TRY,
+                schedule_to_close_timeout=policies.SHORT_STEP,
+                retry_policy=policies.SHORT_RETRY,
+            )
+    except StepFailed as step:
+        if step.final:
+            raise
+    with outcome():
+        return await workflow.execute_activity_method(
             method,
             order,
-            start_to_close_timeout=policies.SHORT_TRY,
-            schedule_to_close_timeout=policies.SHORT_STEP,
-            retry_policy=policies.SHORT_RETRY,
+            start_to_close_timeout=policies.PATIENT_TRY,
+            schedule_to_close_timeout=policies.PATIENT,
+            retry_policy=policies.PATIENT_RETRY,
+            summary="again, patiently",
         )
-    except ActivityError as error:
-        if is_cancelled_exception(error) or _is_final(error):
-            raise
-    return await workflow.execute_activity_method(
-        method,
-        order,
-        start_to_close_timeout=policies.PATIENT_TRY,
-        schedule_to_close_timeout=policies.PATIENT,
-        retry_policy=policies.PATIENT_RETRY,
-        summary="again, patiently",
-    )
 
 
-def failure_of(error: ActivityError) -> JobFailure:
-    """The failure an activity ended with, by code and sentence."""
-    cause = error.cause
+@contextmanager
+def outcome() -> Iterator[None]:
+    """Turn what an activity call raises into StepFailed or CancelledError."""
+    try:
+        yield
+    except FailureError as error:
+        if is_cancelled_exception(error):
+            raise asyncio.CancelledError from error
+        # A local activity raises its failure bare, an ordinary one wraps it.
+        cause = error.cause if isinstance(error, ActivityError) else error
+        final = isinstance(cause, ApplicationError) and cause.non_retryable
+        raise StepFailed(_failure(cause), final=final) from error
+
+
+def _failure(cause: BaseException | None) -> JobFailure:
     if isinstance(cause, ApplicationError):
         return JobFailure(code=cause.type or "failed", message=cause.message)
-    if cause is not None:
-        return JobFailure(code="timed_out", message=f"{error.activity_type} took too long")
-    return JobFailure(code="failed", message=f"{error.activity_type} failed")
-
-
-def _is_final(error: ActivityError) -> bool:
-    return isinstance(error.cause, ApplicationError) and error.cause.non_retryable
+    if isinstance(cause, TimeoutError):
+        kind = cause.type.name.lower() if cause.type is not None else "time"
+        return JobFailure(code="timed_out", message=f"The step ran into its {kind} limit")
+    return JobFailure(code="failed", message="The step failed")

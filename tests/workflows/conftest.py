@@ -1,0 +1,88 @@
+"""A real server with a virtual clock, and activities that answer by script."""
+
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from temporalio.client import WorkflowHandle
+from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
+from temporalio.worker import Worker
+
+from contracts import ids, queues
+from contracts.memo import MemoJob, MemoResult
+from runtime.temporal import make_plugin
+from runtime.temporal_jobs import JOB_KIND, SUBJECT_ID, USER_ID
+from runtime.temporal_server import dev_server_extra_args, resolve
+from tests.workflows.script import Script
+from workflows.memo import MemoWorkflow
+
+
+@pytest.fixture(scope="session")
+async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+    """The real server, skipping to the next timer, back-off or timeout."""
+    server = resolve()
+    environment = await WorkflowEnvironment.start_time_skipping_v2(
+        ts_config=TimeSkippingConfig(),
+        dev_server_existing_path=str(server.executable),
+        dev_server_extra_args=dev_server_extra_args(time_skipping=True),
+        search_attributes=[JOB_KIND, USER_ID, SUBJECT_ID],
+        plugins=[make_plugin()],
+    )
+    async with environment:
+        yield environment
+
+
+class MemoRunner:
+    """Starts memo workflows whose activities follow a script."""
+
+    def __init__(self, environment: WorkflowEnvironment) -> None:
+        self.client = environment.client
+
+    def job(self, **fields: object) -> MemoJob:
+        memo_id = str(uuid.uuid4())
+        return MemoJob(
+            job_id=ids.memo_job(memo_id),
+            memo_id=memo_id,
+            user_id=str(uuid.uuid4()),
+            audio_path="u/m/audio.m4a",
+            claimed_seconds=61,
+            **fields,
+        )
+
+    @asynccontextmanager
+    async def started(
+        self, script: Script, job: MemoJob | None = None
+    ) -> AsyncIterator[WorkflowHandle[MemoWorkflow, MemoResult]]:
+        job = job or self.job()
+        queue = f"test-{job.memo_id}"
+        media = Worker(
+            self.client,
+            task_queue=queues.MEDIA,
+            activities=script.activities(),
+        )
+        main = Worker(
+            self.client,
+            task_queue=queue,
+            workflows=[MemoWorkflow],
+            activities=script.activities(),
+            workflow_failure_exception_types=[Exception],
+        )
+        async with media, main:
+            yield await self.client.start_workflow(
+                MemoWorkflow.run,
+                job,
+                id=job.job_id,
+                task_queue=queue,
+                execution_timeout=timedelta(days=10),
+            )
+
+    async def run(self, script: Script, job: MemoJob | None = None) -> MemoResult:
+        async with self.started(script, job) as handle:
+            return await handle.result()
+
+
+@pytest.fixture
+def memos(skipping: WorkflowEnvironment) -> MemoRunner:
+    return MemoRunner(skipping)

@@ -1,0 +1,99 @@
+"""Activities that answer by script: what they were asked is kept, what they answer is given."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from temporalio import activity
+
+from contracts.audio import AudioFacts
+from contracts.errors import Failure
+from contracts.memo import (
+    ConvertAudio,
+    ConvertedAudio,
+    EndMemo,
+    HeadlineMemo,
+    HeadlineRef,
+    MemoJob,
+    ProbedAudio,
+    Reserved,
+    SettleMemo,
+    TranscribeTier,
+    VoiceFacts,
+)
+from contracts.tiers import PlannedTier
+from contracts.transcript import TranscriptRef
+
+FACTS = AudioFacts(
+    container="mov", codec="aac", seconds=90, sample_rate=44100, channels=1, size=900_000
+)
+BLOCK = object()
+"""An answer that never comes: the activity waits until it is cancelled."""
+
+TYPES: dict[str, tuple[type, type | None]] = {
+    "reserve": (MemoJob, Reserved),
+    "probe": (MemoJob, ProbedAudio),
+    "convert": (ConvertAudio, ConvertedAudio),
+    "voice_activity": (ConvertedAudio, VoiceFacts),
+    "transcribe": (TranscribeTier, TranscriptRef),
+    "settle": (SettleMemo, int),
+    "headline": (HeadlineMemo, HeadlineRef),
+    "discard_work": (MemoJob, int),
+    "end": (EndMemo, None),
+}
+
+
+def transcript(tier: str = "first", words: int = 12) -> TranscriptRef:
+    return TranscriptRef(
+        ref="r", seconds=90, words=words, sha256="0" * 64, tier=tier, language="en"
+    )
+
+
+class Script:
+    """Answers per activity, in order; the last one is repeated. A Failure is raised."""
+
+    def __init__(self, *tiers: PlannedTier, **answers: Sequence[Any]) -> None:
+        plan = tiers or (PlannedTier(name="first", provider="fake"),)
+        self.answers: dict[str, list[Any]] = {
+            "reserve": [Reserved(present=True, held=3)],
+            "probe": [ProbedAudio(facts=FACTS, plan=plan, held=3)],
+            "convert": [ConvertedAudio(key="u/m/work/j.wav", size=1, seconds=90)],
+            "voice_activity": [VoiceFacts(speech_seconds=0)],
+            "transcribe": [transcript()],
+            "settle": [3],
+            "headline": [HeadlineRef(engine="fake", characters=9)],
+            "discard_work": [1],
+            "end": [None],
+        } | {name: list(given) for name, given in answers.items()}
+        self.calls: list[tuple[str, Any]] = []
+        self.blocked = asyncio.Event()
+
+    def names(self) -> list[str]:
+        return [name for name, _ in self.calls]
+
+    def asked(self, name: str) -> list[Any]:
+        return [order for called, order in self.calls if called == name]
+
+    async def answer(self, name: str, order: Any) -> Any:
+        self.calls.append((name, order))
+        given = self.answers[name]
+        answer = given.pop(0) if len(given) > 1 else given[0]
+        if answer is BLOCK:
+            self.blocked.set()
+            while True:
+                activity.heartbeat()
+                await asyncio.sleep(0.05)
+        if isinstance(answer, Failure):
+            raise answer
+        return answer
+
+    def activities(self) -> list[Callable[..., Any]]:
+        return [self._scripted(name, *types) for name, types in TYPES.items()]
+
+    def _scripted(self, name: str, takes: type, gives: type | None) -> Callable[..., Any]:
+        async def run(order: Any) -> Any:
+            return await self.answer(name, order)
+
+        # What the data converter reads and builds: the types of the real activities.
+        run.__annotations__ = {"order": takes, "return": gives}
+        return activity.defn(name=name)(run)
