@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 from typing import Final
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 MEMO: Final = "memo"
 ERASE: Final = "erase"
@@ -55,3 +55,11 @@ def is_uuid(text: str) -> bool:
         return str(UUID(text)) == text.lower()
     except ValueError:
         return False
+
+
+def owner_id(issuer: str, subject: str) -> str:
+    """Id under which the bearer of a token owns rows: the subject, when it is a UUID.
+
+    Any other subject is given one that is its own for ever, and differs between issuers.
+    """
+    return subject.lower() if is_uuid(subject) else str(uuid5(NAMESPACE_URL, f"{issuer}#{subject}"))
