@@ -149,4 +149,6 @@ def _keep_program(folder: Path, place: Path) -> Path:
     files = [path for path in folder.iterdir() if path.is_file()]
     if not files:
         raise TemporalServerMissing("The download of the Temporal CLI left no file.")
-    return max(files, key=lambda path: path.stat().st_size).replace(place)
+    kept = max(files, key=lambda path: path.stat().st_size).replace(place)
+    kept.touch()  # younger than the pinned versions, whatever the archive says of its age
+    return kept

@@ -9,8 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from runtime.temporal_server import TemporalServerMissing, tools_folder
-from runtime.temporal_supply import provide
+from runtime.temporal_server import TemporalServer, TemporalServerMissing, resolve, tools_folder
 
 
 def main() -> int:
@@ -18,7 +17,7 @@ def main() -> int:
     address, cli = os.environ.get("TEMPORAL_ADDRESS"), os.environ.get("TEMPORAL_CLI")
     drop_outdated(tools_folder() / "temporal")
     try:
-        found = asyncio.run(provide(address=address, cli=cli, say=say))
+        found = find(address, cli)
     except TemporalServerMissing as error:
         for line in error.extra["tried"]:
             say(f"  {line}")
@@ -28,8 +27,19 @@ def main() -> int:
     return 0
 
 
+def find(address: str | None, cli: str | None) -> TemporalServer:
+    """What is there, at once; what has to be fetched or built, after a while."""
+    try:
+        return resolve(address=address, cli=cli)
+    except TemporalServerMissing:
+        # The SDK takes half a second to import, and is only needed now.
+        from runtime.temporal_supply import provide  # noqa: PLC0415
+
+        return asyncio.run(provide(address=address, cli=cli, say=say))
+
+
 def drop_outdated(program: Path) -> None:
-    """Forgets a server older than the versions asked for now."""
+    """Forgets a server that is older than the versions asked for now."""
     pins = program.parent.parent / "tools" / "temporal" / "go.sum"
     if program.is_file() and pins.is_file() and program.stat().st_mtime < pins.stat().st_mtime:
         program.unlink()
