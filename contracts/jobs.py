@@ -1,5 +1,6 @@
 """States of a job, the transitions that are allowed, and its events."""
 
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
@@ -84,6 +85,37 @@ class JobFailure(Value):
 
     code: str
     message: str
+
+
+class Job(Value):
+    """A job as its owner may see it.
+
+    Attributes:
+        id: the workflow's id.
+        subject_id: what it is about: the memo's id.
+        round: 1 for the first run, 2 for the first retry, …
+        request: the workflow's input.
+        failure: why it failed.
+        event_seq: ``seq`` of its latest event.
+    """
+
+    id: str
+    user_id: str
+    kind: str
+    subject_id: str
+    state: JobState
+    step: str
+    tier: str | None = None
+    round: int = 1
+    request: dict[str, Any] = {}
+    result: dict[str, Any] | None = None
+    failure: JobFailure | None = None
+    event_seq: int = 0
+    deadline_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    created_at: datetime
+    updated_at: datetime
 
 
 class StaleJob(Value):

@@ -6,4 +6,4 @@ MAIN: Final = "voicekeep"
 """Workflows and activities that wait for I/O."""
 
 MEDIA: Final = "voicekeep-media"
-"""ffmpeg: slots by CPU and memory."""
+"""ffmpeg and local recognition: slots by CPU and memory."""

@@ -1,6 +1,7 @@
 """Tiers are data: which provider is tried in which order, and what a failure leads to."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 
 from contracts.audio import AudioFacts
@@ -75,6 +76,7 @@ class PlannedTier(Value):
         convert: whether it gets the 16 kHz mono WAV instead of the original.
         max_bytes: largest file it takes, 0 for no limit.
         call_seconds: bound of one call.
+        free: an engine of our own: its call takes a slot of the media queue, not a vendor's money.
     """
 
     name: str
@@ -82,6 +84,7 @@ class PlannedTier(Value):
     convert: bool = False
     max_bytes: int = 0
     call_seconds: float = 1200.0
+    free: bool = False
 
 
 def plan(
@@ -107,6 +110,7 @@ def _planned(offer: TierOffer, facts: AudioFacts) -> PlannedTier:
         convert=too_big or not capabilities.takes_format(facts),
         max_bytes=capabilities.max_bytes,
         call_seconds=offer.call_seconds,
+        free=capabilities.free,
     )
 
 
@@ -149,3 +153,24 @@ class Tries(Value):
 
     busy: int = 0
     lost: int = 0
+
+
+class Attempt(Value):
+    """One vendor call, as its row has it.
+
+    Attributes:
+        number: 1, 2, 3, … within the job.
+        seconds: how long the call took; none while it runs, or when its worker was lost.
+        outcome: none while it runs.
+    """
+
+    job_id: str
+    number: int
+    round: int
+    tier: str
+    provider: str
+    started_at: datetime
+    seconds: float | None = None
+    outcome: AttemptOutcome | None = None
+    error_code: str | None = None
+    error_message: str | None = None
