@@ -14,7 +14,14 @@ from contracts import ids
 from contracts.audio import AudioFacts, MediaKind, check_bounds
 from contracts.errors import MediaRejected, NotFound, NotThereYet
 from contracts.jobs import Step
-from contracts.memo import ConvertAudio, ConvertedAudio, MemoJob, ProbedAudio, VoiceFacts
+from contracts.memo import (
+    ConvertAudio,
+    ConvertedAudio,
+    ListenForSpeech,
+    MemoJob,
+    ProbedAudio,
+    VoiceFacts,
+)
 from contracts.pricing import transcription_price
 from contracts.tiers import TierOffer, plan
 
@@ -82,7 +89,10 @@ class AudioActivities:
 
     async def _measure(self, job: MemoJob) -> AudioFacts:
         try:
-            async with self._files.local(job.audio_path) as path:
+            async with (
+                alive(self._database, job.job_id, job.user_id),
+                self._files.local(job.audio_path) as path,
+            ):
                 return await self._tools.probe(path)
         except NotFound:
             raise _not_there(job) from None
@@ -134,9 +144,13 @@ class AudioActivities:
             )
 
     @activity.defn(name="voice_activity")
-    async def voice_activity(self, converted: ConvertedAudio) -> VoiceFacts:
+    async def voice_activity(self, order: ListenForSpeech) -> VoiceFacts:
         """Seconds of speech in a converted recording, however many words were recognised in it."""
-        async with self._files.local(converted.key) as path:
+        job = order.job
+        async with (
+            alive(self._database, job.job_id, job.user_id),
+            self._files.local(order.key) as path,
+        ):
             return VoiceFacts(speech_seconds=await self._voice.speech_seconds(path))
 
 

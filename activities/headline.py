@@ -4,6 +4,7 @@ import time
 
 from temporalio import activity
 
+from activities.liveness import alive
 from activities.memo import HEADLINE
 from activities.ports import Database, Headliner
 from contracts.jobs import Step
@@ -30,7 +31,8 @@ class HeadlineActivities:
             transcript = await tx.transcripts.load(job.job_id, job.user_id)
             wanted = await tx.memos.language(job.memo_id, job.user_id)
         language = order.transcript.language or wanted
-        headline = await self._headliner.headline(transcript, language)
+        async with alive(self._database, job.job_id, job.user_id):
+            headline = await self._headliner.headline(transcript, language)
         async with self._database.write() as tx:
             await tx.memos.save_headline(job.memo_id, job.user_id, headline)
             await tx.memos.set_processing(

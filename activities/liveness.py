@@ -21,7 +21,7 @@ LOOK_SECONDS = 2.0
 
 @asynccontextmanager
 async def alive(
-    database: Database, job_id: str, user_id: str, details: Callable[[], Any]
+    database: Database, job_id: str, user_id: str, details: Callable[[], Any] = lambda: None
 ) -> AsyncIterator[None]:
     """Heartbeat the given details while the block runs, and cancel the block when its job ends.
 
@@ -48,8 +48,10 @@ async def _watch(
     details: Callable[[], Any],
     task: "asyncio.Task[Any]",
 ) -> None:
+    timeout = activity.info().heartbeat_timeout
+    pause = min(LOOK_SECONDS, timeout.total_seconds() / 3) if timeout else LOOK_SECONDS
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(pause)
         activity.heartbeat(details())
         if await _ended(database, job_id, user_id):
             task.cancel("the job has ended")

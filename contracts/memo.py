@@ -1,10 +1,12 @@
 """The values of the memo workflow: one in, one out, at every border."""
 
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from contracts.audio import AudioFacts
 from contracts.jobs import JobFailure, JobState
+from contracts.paging import Cursor
 from contracts.tiers import PlannedTier
 from contracts.transcript import TranscriptRef
 from contracts.values import Value
@@ -83,6 +85,13 @@ class ConvertAudio(Value):
 
     job: MemoJob
     facts: AudioFacts
+
+
+class ListenForSpeech(Value):
+    """Ask for the seconds of speech in a converted recording."""
+
+    job: MemoJob
+    key: str
 
 
 class VoiceFacts(Value):
@@ -172,3 +181,44 @@ class Healed(Value):
     started: int = 0
     failed: int = 0
     files_removed: int = 0
+
+
+class Memo(Value):
+    """A memo's row, as its readers know it.
+
+    Attributes:
+        job_id: the job that transcribes it.
+    """
+
+    id: str
+    user_id: str
+    title: str | None = None
+    intro: str | None = None
+    source: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
+    style: dict[str, Any] | None = None
+    is_pinned: bool = False
+    is_archived: bool = False
+    is_public: bool = False
+    created_at: datetime
+    updated_at: datetime
+    job_id: str | None = None
+
+    @property
+    def status(self) -> MemoStatus:
+        """Status of its transcription; pending before anything is known of it."""
+        processing = self.metadata.get("processing") or {}
+        return MemoStatus((processing.get("transcription") or {}).get("status", "pending"))
+
+
+class MemoPage(Value):
+    """Memos, newest first.
+
+    Attributes:
+        next: where the following page begins; none on the last.
+        total: how many there are in all, when it was asked for.
+    """
+
+    memos: tuple[Memo, ...]
+    next: Cursor | None = None
+    total: int | None = None

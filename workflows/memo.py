@@ -20,6 +20,7 @@ with workflow.unsafe.imports_passed_through():
         ConvertedAudio,
         EndMemo,
         HeadlineMemo,
+        ListenForSpeech,
         MemoJob,
         MemoResult,
         ProbedAudio,
@@ -87,6 +88,7 @@ class MemoWorkflow:
                 job,
                 start_to_close_timeout=policies.PROBE_TRY,
                 schedule_to_close_timeout=policies.PATIENT,
+                heartbeat_timeout=timedelta(seconds=job.heartbeat_seconds),
                 retry_policy=policies.PATIENT_RETRY,
                 summary=f"claimed {job.claimed_seconds:.0f} s",
             )
@@ -128,6 +130,7 @@ class MemoWorkflow:
             return await workflow.execute_activity_method(
                 TranscriptionActivities.transcribe,
                 TranscribeTier(job=job, tier=tier, key=key, facts=facts),
+                task_queue=queues.MEDIA if tier.free else None,
                 start_to_close_timeout=policies.call_time(tier.call_seconds, facts.seconds),
                 schedule_to_close_timeout=policies.PATIENT,
                 heartbeat_timeout=timedelta(seconds=job.heartbeat_seconds),
@@ -158,9 +161,11 @@ class MemoWorkflow:
         with outcome():
             voice = await workflow.execute_activity_method(
                 AudioActivities.voice_activity,
-                converted,
+                ListenForSpeech(job=self._job, key=converted.key),
+                task_queue=queues.MEDIA,
                 start_to_close_timeout=policies.conversion_time(facts.seconds),
                 schedule_to_close_timeout=policies.PATIENT,
+                heartbeat_timeout=timedelta(seconds=self._job.heartbeat_seconds),
                 retry_policy=policies.PATIENT_RETRY,
                 summary="is there speech at all?",
             )
@@ -180,6 +185,7 @@ class MemoWorkflow:
                     HeadlineMemo(job=self._job, transcript=transcript),
                     start_to_close_timeout=policies.HEADLINE_TRY,
                     schedule_to_close_timeout=policies.HEADLINE_IN_ALL,
+                    heartbeat_timeout=timedelta(seconds=self._job.heartbeat_seconds),
                     retry_policy=policies.PATIENT_RETRY,
                     summary=transcript.language or "language not told",
                 )

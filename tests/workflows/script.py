@@ -14,6 +14,7 @@ from contracts.memo import (
     EndMemo,
     HeadlineMemo,
     HeadlineRef,
+    ListenForSpeech,
     MemoJob,
     ProbedAudio,
     Reserved,
@@ -34,7 +35,7 @@ TYPES: dict[str, tuple[type, type | None]] = {
     "reserve": (MemoJob, Reserved),
     "probe": (MemoJob, ProbedAudio),
     "convert": (ConvertAudio, ConvertedAudio),
-    "voice_activity": (ConvertedAudio, VoiceFacts),
+    "voice_activity": (ListenForSpeech, VoiceFacts),
     "transcribe": (TranscribeTier, TranscriptRef),
     "settle": (SettleMemo, int),
     "headline": (HeadlineMemo, HeadlineRef),
@@ -64,7 +65,8 @@ class Script:
             "headline": [HeadlineRef(engine="fake", characters=9)],
             "discard_work": [1],
             "end": [None],
-        } | {name: list(given) for name, given in answers.items()}
+        }
+        self.answers.update({name: list(given) for name, given in answers.items()})
         self.calls: list[tuple[str, Any]] = []
         self.blocked = asyncio.Event()
 

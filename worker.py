@@ -1,0 +1,194 @@
+"""The worker: puts providers, store and activities together and serves the task queues."""
+
+import asyncio
+import os
+import signal
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from providers.openai_transcription import OpenAITranscription
+from store.files_disk import DiskFiles
+from temporalio.client import Client
+from temporalio.worker import (
+    FixedSizeSlotSupplier,
+    PollerBehaviorAutoscaling,
+    ResourceBasedSlotConfig,
+    ResourceBasedSlotSupplier,
+    ResourceBasedTunerConfig,
+    Worker,
+    WorkerTuner,
+)
+
+from activities.audio import AudioActivities, AudioLimits
+from activities.erase import EraseActivities
+from activities.headline import HeadlineActivities
+from activities.memo import MemoActivities
+from activities.ports import Transcriber
+from activities.reconcile import ReconcileActivities, ReconcileAges
+from activities.transcription import TierBounds, TranscriptionActivities
+from contracts import queues
+from contracts.tiers import TierOffer
+from providers.local_headline import LocalHeadline
+from providers.media_tools import MediaTools
+from providers.pocketsphinx import Pocketsphinx
+from providers.process_pool import ProcessPool
+from runtime.metrics import make_runtime
+from runtime.settings import Settings
+from runtime.temporal import connect_when_up
+from runtime.temporal_jobs import TemporalJobs
+from store.database import Database
+from workflows.erase import EraseWorkflow
+from workflows.memo import MemoWorkflow
+from workflows.reconcile import ReconcileWorkflow
+
+log = structlog.get_logger()
+
+LOCAL_ACTIVITIES = 100
+SHUTDOWN_GRACE = timedelta(seconds=6)
+"""Activities in flight get so long to finish before they are cancelled; they go on elsewhere."""
+
+STICKY_WAIT = timedelta(seconds=5)
+"""After so long a dead worker's workflows go to another one."""
+
+MEMORY_TARGET = 0.8
+CPU_TARGET = 0.9
+
+
+async def run(settings: Settings) -> None:
+    """Serve the configured task queues until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    client = await connect_when_up(
+        settings.temporal, runtime=make_runtime(settings.worker.metrics_address)
+    )
+    await serve(settings, client, stop)
+
+
+async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None:
+    """Run workers on this client until ``stop`` is set; then finish what is at work, and close."""
+    async with AsyncExitStack() as stack:
+        activities = assemble(settings, TemporalJobs(client), stack)
+        for queue in settings.worker.queues:
+            await stack.enter_async_context(worker(settings, client, queue, activities))
+        log.info("worker.ready", queues=list(settings.worker.queues), pid=os.getpid())
+        await stop.wait()
+        log.info("worker.stopping")
+
+
+def worker(settings: Settings, client: Client, queue: str, activities: list[Any]) -> Worker:
+    """One worker on one queue: I/O by count, media by what the machine has left."""
+    main = queue == queues.MAIN
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=[MemoWorkflow, EraseWorkflow, ReconcileWorkflow] if main else [],
+        activities=activities,
+        tuner=WorkerTuner.create_composite(
+            workflow_supplier=FixedSizeSlotSupplier(settings.worker.workflow_tasks),
+            activity_supplier=FixedSizeSlotSupplier(settings.worker.activities)
+            if main
+            else media_slots(settings.worker.media_slots or os.cpu_count() or 1),
+            local_activity_supplier=FixedSizeSlotSupplier(LOCAL_ACTIVITIES),
+            nexus_supplier=FixedSizeSlotSupplier(1),
+        ),
+        max_cached_workflows=settings.worker.cached_workflows,
+        sticky_queue_schedule_to_start_timeout=STICKY_WAIT,
+        workflow_task_poller_behavior=PollerBehaviorAutoscaling(),
+        activity_task_poller_behavior=PollerBehaviorAutoscaling(),
+        graceful_shutdown_timeout=SHUTDOWN_GRACE,
+    )
+
+
+def media_slots(most: int) -> ResourceBasedSlotSupplier:
+    """At most so many conversions and recognitions, fewer when CPU or memory is short."""
+    return ResourceBasedSlotSupplier(
+        ResourceBasedSlotConfig(minimum_slots=1, maximum_slots=most),
+        ResourceBasedTunerConfig(target_memory_usage=MEMORY_TARGET, target_cpu_usage=CPU_TARGET),
+    )
+
+
+def assemble(settings: Settings, jobs: TemporalJobs, stack: AsyncExitStack) -> list[Any]:
+    """Build every activity with what it needs; ``stack`` closes what was opened for them."""
+    database = Database(
+        settings.database_url,
+        starting_credits=settings.credits.starting_credits,
+        readers=settings.database.pool_size,
+    )
+    stack.push_async_callback(database.aclose)
+    files = DiskFiles(settings.files_dir)
+    engines = ProcessPool(workers=settings.worker.media_slots or os.cpu_count() or 1)
+    stack.push_async_callback(engines.aclose)
+    tools = MediaTools(settings.data_dir / "work", ffmpeg=settings.media.ffmpeg)
+    stack.push_async_callback(tools.aclose)
+    sphinx = Pocketsphinx(engines)
+    tiers = transcribers(settings, sphinx, stack)
+    memo = MemoActivities(database, files)
+    audio = AudioActivities(
+        database=database,
+        files=files,
+        tools=tools,
+        voice=sphinx,
+        offers=offers(settings, tiers),
+        limits=AudioLimits(max_seconds=settings.limits.max_audio_hours * 3600),
+    )
+    bounds = TierBounds(
+        tries=settings.transcription.tier_tries,
+        backoff_seconds=settings.transcription.tier_backoff_seconds,
+    )
+    transcription = TranscriptionActivities(database, files, tiers, bounds)
+    headline = HeadlineActivities(database, LocalHeadline(engines))
+    erase = EraseActivities(database, files, jobs, memo)
+    reconcile = ReconcileActivities(database, files, jobs, memo, ReconcileAges())
+    return [
+        memo.reserve,
+        memo.settle,
+        memo.end,
+        memo.discard_work,
+        audio.probe,
+        audio.convert,
+        audio.voice_activity,
+        transcription.transcribe,
+        headline.headline,
+        erase.stop_memo,
+        erase.erase_memo,
+        reconcile.heal,
+    ]
+
+
+def transcribers(
+    settings: Settings, sphinx: Pocketsphinx, stack: AsyncExitStack
+) -> dict[str, Transcriber]:
+    """The engine behind each configured tier, by the tier's name, in the order they are tried."""
+    wanted = settings.transcription
+    found: dict[str, Transcriber] = {}
+    for name in wanted.tiers():
+        if name == "openai":
+            key = wanted.openai_api_key
+            vendor = OpenAITranscription(
+                api_key=key.get_secret_value() if key else "",
+                base_url=wanted.openai_base_url,
+                model=wanted.openai_transcription_model,
+                timeout=wanted.vendor_call_timeout_seconds,
+            )
+            stack.push_async_callback(vendor.aclose)
+            found[name] = vendor
+        else:
+            found[name] = sphinx
+    return found
+
+
+def offers(settings: Settings, tiers: dict[str, Transcriber]) -> tuple[TierOffer, ...]:
+    """What the plan of a recording is made of."""
+    return tuple(
+        TierOffer(
+            name=name,
+            provider=engine.provider,
+            capabilities=engine.capabilities,
+            call_seconds=settings.transcription.vendor_call_timeout_seconds,
+        )
+        for name, engine in tiers.items()
+    )
