@@ -97,6 +97,13 @@ class LimitSettings(Group):
         ge=0,
         description="how long a memo waits for a file that is not in storage yet",
     )
+    heartbeat_timeout_seconds: float = Field(
+        60,
+        validation_alias="HEARTBEAT_TIMEOUT_SECONDS",
+        ge=1,
+        description="seconds without a sign of life after which a worker counts as lost and its "
+        "step goes to another; heartbeats cost, so not less than 30 on a paid Temporal",
+    )
 
 
 class CreditSettings(Group):
