@@ -1,42 +1,81 @@
-"""ffmpeg as a child in a process group of its own: the only subprocess of the providers.
+"""ffmpeg in a process group of its own: the only subprocess of the providers.
 
-The command is the one measured not to leak other files (docs/security.md): a protocol and a format
-whitelist, the demuxer forced to the container the first bytes name, generated names in a directory
-of the job, an emptied environment and hard limits. Where bubblewrap or unshare work, the child has
-no network and sees a read-only root.
+The command is the one measured not to leak other files (docs/decisions): a protocol and a format
+whitelist, and the demuxer forced to the container that the first bytes name, so that the bytes
+cannot talk ffmpeg into another one. Names are generated, the environment is empty.
 """
 
 import asyncio
-import contextlib
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+
+import structlog
 
 from contracts.audio import AudioFacts
-from contracts.errors import MediaRejected, Unavailable
+from contracts.errors import Failure, MediaRejected, Unavailable
 from contracts.signatures import CONTAINERS
+from providers.ffmpeg_isolation import Isolation, Limits, available
+from providers.job_directories import JobDirectories, free_bytes
 
-OUTPUT_RATE: Final = 16_000
-OUTPUT_BYTES_PER_SECOND: Final = OUTPUT_RATE * 2
-_HEADER_BYTES: Final = 4096
+RATE: Final = 16_000
+BYTES_PER_SECOND: Final = RATE * 2
+SPARE_SECONDS: Final = 1.0
+"""How far beyond the longest allowed audio is decoded, to tell "just fits" from "too long"."""
+DECODED_SHARE: Final = 0.5
+"""A conversion that yields less of the measured length than this is of a corrupt file."""
+
+_HEADER_BYTES: Final = 4096  # of a WAV, generously
 _SPARE_DISK_BYTES: Final = 64 << 20
+_CPU_SECONDS: Final = 60
+_CPU_SHARE: Final = 0.1  # of the audio's length: twenty times what the slowest codec takes
+_WALL_SECONDS: Final = 120.0
+_WALL_SHARE: Final = 0.25
+_DETECT_SECONDS: Final = 20.0
+_SAID_BYTES: Final = 2000
+_REMEDY: Final = "ffmpeg is not installed: `apt-get install ffmpeg`, or set FFMPEG_PATH"
+_CANNOT_START: Final = frozenset({126, 127})
+_KILLED: Final = frozenset({-signal.SIGKILL, 128 + signal.SIGKILL})
+_WRAPPERS: Final = (b"bwrap: ", b"unshare: ", b"prlimit: ", b"setpriv: ")
+
+log = structlog.get_logger(__name__)
+
+
+class FfmpegStatus(NamedTuple):
+    """What ``doctor`` prints.
+
+    Attributes:
+        binary: absolute path.
+        version: first line of ``ffmpeg -version``.
+        isolation: what a conversion is kept away from, in a sentence.
+    """
+
+    binary: str
+    version: str
+    isolation: str
 
 
 class Ffmpeg:
-    """Converts recordings.
+    """Converts recordings, each in one child process group.
 
     Args:
-        work_root: where job directories are made; swept of those that dead processes left.
-        binary: path of ffmpeg; found on PATH when none is given.
+        directories: where conversions have their directories.
+        binary: the ffmpeg to run, a name on PATH or a path. Debian's takes half the CPU of the
+            static builds.
+
+    Attributes:
+        spawned: process groups started for conversions.
     """
 
-    def __init__(self, work_root: Path, binary: str | None = None) -> None:
-        self._work_root = work_root
+    def __init__(self, directories: JobDirectories, binary: str = "ffmpeg") -> None:
+        self._directories = directories
         self._binary = binary
+        self._isolation: Isolation | None = None
+        self._detecting = asyncio.Lock()
         self.spawned = 0
 
     async def convert(
@@ -49,61 +88,186 @@ class Ffmpeg:
         progress: Callable[[float], None],
     ) -> float:
         """Make a 16 kHz mono PCM WAV; see ``activities.ports.MediaTools``."""
-        self._work_root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._work_root) as directory:
-            job = Path(directory)
-            (job / "in").symlink_to(source.resolve())
-            out = job / "out.wav"
-            await self._run(_arguments(self._find(), job, facts, max_seconds), progress)
-            seconds = (out.stat().st_size - 78) / OUTPUT_BYTES_PER_SECOND if out.exists() else 0
-            if seconds <= 0:
-                raise MediaRejected("Nothing could be decoded", code="audio_corrupt")
-            shutil.move(out, target)
-        return seconds
+        binary = self._find()
+        isolation = await self._isolate(binary)
+        source = await asyncio.to_thread(source.resolve)
+        limits = _limits(facts, max_seconds)
+        async with self._directories.job() as job:
+            await asyncio.to_thread(_prepare, source, job, facts)
+            command = isolation.wrap(
+                [binary, *arguments(job, facts, max_seconds)], source, job, limits
+            )
+            self.spawned += 1
+            await _run(command, progress, _WALL_SECONDS + facts.seconds * _WALL_SHARE)
+            return await asyncio.to_thread(_collect, job, target, facts, max_seconds)
+
+    async def status(self) -> FfmpegStatus:
+        """Which ffmpeg runs, and how it is kept apart.
+
+        Raises:
+            Unavailable: there is none; the message says how to get one.
+        """
+        binary = self._find()
+        _, said = await _call([binary, "-version"])
+        isolation = await self._isolate(binary)
+        version = said.decode(errors="replace").partition("\n")[0]
+        return FfmpegStatus(binary, version, isolation.description)
 
     def _find(self) -> str:
-        found = self._binary or shutil.which("ffmpeg")
-        if not found:
-            raise Unavailable("ffmpeg is not installed: apt-get install ffmpeg")
-        return found
+        found = shutil.which(self._binary)
+        if found is None:
+            raise Unavailable(_REMEDY)
+        return str(Path(found).resolve())
 
-    async def _run(self, command: Sequence[str], progress: Callable[[float], None]) -> None:
-        self.spawned += 1
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={},
-            start_new_session=True,
-        )
-        try:
-            assert process.stdout is not None
-            async for line in process.stdout:
-                key, _, value = line.decode().strip().partition("=")
-                if key == "out_time_us" and value.isdigit():
-                    progress(int(value) / 1e6)
-            if await process.wait():
-                raise MediaRejected("The audio cannot be decoded", code="audio_corrupt")
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+    async def _isolate(self, binary: str) -> Isolation:
+        """The strictest isolation that works here, found once by running ffmpeg in it."""
+        async with self._detecting:
+            if self._isolation is None:
+                async with self._directories.job() as job:
+                    self._isolation = await _strictest(binary, job)
+                log.info("ffmpeg.isolated", by=self._isolation.name)
+        return self._isolation
 
 
-def _arguments(
-    binary: str, job: Path, facts: AudioFacts, max_seconds: float
-) -> list[str]:
-    limit = int(max_seconds * OUTPUT_BYTES_PER_SECOND) + _HEADER_BYTES
+def arguments(job: Path, facts: AudioFacts, max_seconds: float) -> list[str]:
+    """What ffmpeg is told: read ``in`` of the job's directory, write its ``out.wav``."""
     return [
-        *(binary, "-nostdin", "-hide_banner", "-v", "error", "-y"),
+        *("-nostdin", "-hide_banner", "-v", "error", "-y"),
         *("-progress", "pipe:1", "-stats_period", "1"),
         *("-protocol_whitelist", "file"),
         *("-format_whitelist", ",".join(each.demuxer for each in CONTAINERS.values())),
-        *("-f", CONTAINERS[facts.container].demuxer),
-        *("-i", f"file:{job}/in"),
+        *("-f", CONTAINERS[facts.container].demuxer, "-i", f"file:{job}/in"),
         *("-map", "0:a:0", "-vn", "-sn", "-dn", "-map_metadata", "-1"),
-        *("-t", str(max_seconds), "-fs", str(limit)),
-        *("-threads", "1", "-ac", "1", "-ar", str(OUTPUT_RATE), "-c:a", "pcm_s16le"),
+        *("-t", f"{max_seconds + SPARE_SECONDS:.3f}", "-fs", str(_output_bytes(max_seconds))),
+        *("-threads", "1", "-ac", "1", "-ar", str(RATE), "-c:a", "pcm_s16le"),
         *("-f", "wav", f"file:{job}/out.wav"),
     ]
+
+
+def _output_bytes(max_seconds: float) -> int:
+    return int((max_seconds + SPARE_SECONDS) * BYTES_PER_SECOND) + _HEADER_BYTES
+
+
+def _limits(facts: AudioFacts, max_seconds: float) -> Limits:
+    # ffmpeg looks at -fs after a packet: a little more may be written.
+    return Limits(
+        cpu_seconds=int(_CPU_SECONDS + facts.seconds * _CPU_SHARE),
+        file_bytes=_output_bytes(max_seconds) + (1 << 20),
+    )
+
+
+def _prepare(source: Path, job: Path, facts: AudioFacts) -> None:
+    """Check the disk budget, and give the recording its generated name."""
+    needed = int(facts.seconds * BYTES_PER_SECOND) + _SPARE_DISK_BYTES
+    if free_bytes(job) < needed:
+        raise Unavailable(f"The disk has no room for the {needed >> 20} MiB of a conversion")
+    (job / "in").symlink_to(source)
+
+
+def _collect(job: Path, target: Path, facts: AudioFacts, max_seconds: float) -> float:
+    """Measure what was written and move it to its place; ffmpeg can exit 0 with nothing written."""
+    out = job / "out.wav"
+    size = out.stat().st_size if out.exists() else 0
+    seconds = max(0, size - _header_bytes(out)) / BYTES_PER_SECOND if size else 0.0
+    if seconds <= 0:
+        raise MediaRejected("Nothing of the audio can be decoded", code="audio_corrupt")
+    if seconds < facts.seconds * DECODED_SHARE - SPARE_SECONDS:
+        message = f"Only {seconds:.0f} of {facts.seconds:.0f} s of the audio can be decoded"
+        raise MediaRejected(message, code="audio_corrupt")
+    if seconds > max_seconds + SPARE_SECONDS / 2:
+        message = f"The audio lasts more than the {max_seconds:.0f} s taken"
+        raise MediaRejected(message, code="audio_too_long")
+    shutil.move(out, target)
+    return seconds
+
+
+def _header_bytes(wav: Path) -> int:
+    with wav.open("rb") as file:
+        return file.read(_HEADER_BYTES).find(b"data") + 8
+
+
+async def _run(command: Sequence[str], progress: Callable[[float], None], timeout: float) -> None:  # noqa: ASYNC109 - the time-out has a meaning of its own
+    process = await _start(command)
+    try:
+        async with asyncio.timeout(timeout):
+            said, _ = await asyncio.gather(_tail(process.stderr), _follow(process.stdout, progress))
+            status = await process.wait()
+    except TimeoutError as error:
+        raise Unavailable(f"ffmpeg was not done after {timeout:.0f} s") from error
+    finally:
+        await _end(process)
+    if status:
+        log.warning("ffmpeg.failed", status=status, said=said.decode(errors="replace"))
+        raise _failure(status, said)
+
+
+def _failure(status: int, said: bytes) -> Failure:
+    if status in _CANNOT_START or said.startswith(_WRAPPERS):
+        return Unavailable(f"ffmpeg cannot be started here (status {status})")
+    if status in _KILLED:
+        return Unavailable("ffmpeg was killed from outside, perhaps for want of memory")
+    if b"No space left on device" in said:
+        return Unavailable("The disk is full")
+    return MediaRejected("The audio cannot be decoded", code="audio_corrupt")
+
+
+async def _start(command: Sequence[str]) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={"PATH": os.defpath},
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Unavailable(f"ffmpeg cannot be started: {error.strerror}") from error
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill the whole group, and wait until it is gone."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+async def _follow(stream: asyncio.StreamReader | None, progress: Callable[[float], None]) -> None:
+    """Report the seconds written, which ffmpeg says once a second."""
+    if stream is None:
+        return
+    async for line in stream:
+        key, _, value = line.decode(errors="replace").strip().partition("=")
+        if key == "out_time_us" and value.isdigit():
+            progress(int(value) / 1_000_000)
+
+
+async def _tail(stream: asyncio.StreamReader | None) -> bytes:
+    """The last of what was said; a corrupt file has millions of complaints."""
+    said = b""
+    while stream and (more := await stream.read(1 << 16)):
+        said = (said + more)[-_SAID_BYTES:]
+    return said
+
+
+async def _call(command: Sequence[str]) -> tuple[int | None, bytes]:
+    """Run something short; its status (none when it did not end) and what it said."""
+    process = await _start(command)
+    try:
+        async with asyncio.timeout(_DETECT_SECONDS):
+            said, _ = await process.communicate()
+    except TimeoutError:
+        return None, b""
+    finally:
+        await _end(process)
+    return process.returncode, said
+
+
+async def _strictest(binary: str, job: Path) -> Isolation:
+    for way in available():
+        command = way.wrap([binary, "-version"], Path(binary), job, Limits(10, 1 << 20))
+        status, said = await _call(command)
+        if status == 0 and said.startswith(b"ffmpeg version"):
+            return way
+    raise Unavailable(f"{binary} cannot be run. {_REMEDY}")

@@ -1,4 +1,4 @@
-"""Headline and intro without a language model: sentences of the memo itself, the weightiest first."""
+"""Headline and intro without a language model: the memo's own sentences, the weightiest first."""
 
 import re
 from importlib.metadata import version
@@ -36,7 +36,7 @@ class LocalHeadline:
         """
         utterances = [utterance.text for utterance in transcript.utterances] or [transcript.text]
         tag = (language or transcript.primary_language or "en").split("-")[0].lower()
-        title, intro = await self._pool.run(extract, utterances, tag, timeout=_SECONDS)
+        title, intro = await self._pool.run(extract, utterances, tag, seconds=_SECONDS)
         if not title:
             raise ProviderBroken("The transcript has no words to make a headline of")
         return Headline(title=title, intro=intro, engine=f"yake-{version('yake')}")

@@ -30,7 +30,7 @@ class MediaProbe:
             MediaRejected: ``audio_corrupt`` or ``audio_not_supported``.
         """
         try:
-            return await self._pool.run(measure, str(path), timeout=PROBE_SECONDS)
+            return await self._pool.run(measure, str(path), seconds=PROBE_SECONDS)
         except ChildLost as error:
             message = "The audio cannot be read: looking into it crashed or took too long"
             raise MediaRejected(message, code="audio_corrupt") from error

@@ -1,11 +1,13 @@
 """Probe and conversion, behind one port."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from contracts.audio import AudioFacts
-from providers.ffmpeg import Ffmpeg
+from providers.ffmpeg import Ffmpeg, FfmpegStatus
+from providers.job_directories import JobDirectories
 from providers.media_probe import MediaProbe
 from providers.process_pool import ProcessPool
 
@@ -17,16 +19,33 @@ class MediaTools:
     """Implements ``activities.ports.MediaTools``; see there.
 
     Args:
-        work_root: where conversions have their directories.
-        ffmpeg: path of the binary; found on PATH when none is given.
+        work_root: where conversions have their directories; what killed workers left there is
+            removed.
+        ffmpeg: the ffmpeg to run, a name on PATH or a path.
+
+    Attributes:
+        ffmpeg: counts the processes it starts.
     """
 
-    def __init__(self, work_root: Path, *, ffmpeg: str | None = None) -> None:
+    def __init__(self, work_root: Path, *, ffmpeg: str = "ffmpeg") -> None:
+        self._directories = JobDirectories(work_root)
         self._pool = ProcessPool(
             workers=PROBE_WORKERS, memory_bytes=PROBE_MEMORY_BYTES, warm=("av",)
         )
         self._probe = MediaProbe(self._pool)
-        self.ffmpeg = Ffmpeg(work_root, ffmpeg)
+        self.ffmpeg = Ffmpeg(self._directories, ffmpeg)
+
+    async def start(self) -> None:
+        """Sweep the work folder now rather than at the first conversion."""
+        await asyncio.to_thread(self._directories.open)
+
+    async def status(self) -> FfmpegStatus:
+        """Which ffmpeg runs, and how it is kept apart, for ``doctor``.
+
+        Raises:
+            Unavailable: there is no ffmpeg; the message says how to get one.
+        """
+        return await self.ffmpeg.status()
 
     async def probe(self, path: Path) -> AudioFacts:
         """Look into a file, in a child process."""
@@ -47,5 +66,6 @@ class MediaTools:
         )
 
     async def aclose(self) -> None:
-        """End every child."""
+        """End every child and remove the work folder; safe to call twice."""
         await self._pool.aclose()
+        await asyncio.to_thread(self._directories.close)

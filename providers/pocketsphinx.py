@@ -109,14 +109,14 @@ class Pocketsphinx:
 
     async def _hear(self, audio: Path, start: float) -> Heard:
         try:
-            return await self._pool.run(hear, str(audio), start, timeout=CALL_SECONDS)
+            return await self._pool.run(hear, str(audio), start, seconds=CALL_SECONDS)
         except ChildLost as error:
             failure = ProviderBusy if error.timed_out else ProviderBroken
             raise failure("pocketsphinx did not live to answer") from error
 
     async def speech_seconds(self, wav: Path) -> float:
         """Seconds of speech in a 16 kHz mono WAV."""
-        return await self._pool.run(speech_seconds, str(wav), timeout=CALL_SECONDS)
+        return await self._pool.run(speech_seconds, str(wav), seconds=CALL_SECONDS)
 
 
 def _part(start: float, heard: Heard) -> TranscriptPart:

@@ -65,12 +65,12 @@ class ProcessPool:
         self._starter = ThreadPoolExecutor(1, "process-pool")
 
     async def run(
-        self, function: Callable[..., Result], /, *args: object, timeout: float
+        self, function: Callable[..., Result], /, *args: object, seconds: float
     ) -> Result:
         """Call a module-level function in a child and wait for its answer.
 
         Args:
-            timeout: seconds the call may take, waiting for a free child not counted; its CPU time
+            seconds: how long the call may take, waiting for a free child not counted; its CPU time
                 is bounded by it too.
 
         Raises:
@@ -80,41 +80,39 @@ class ProcessPool:
         What the function raises is raised here. Cancelling the call ends the child.
         """
         try:
-            return await self._once(function, args, timeout)
+            return await self._once(function, args, seconds)
         except BrokenProcessPool:
             # A child died between two calls, which pebble takes for the end of the whole pool.
-            return await self._again(function, args, timeout)
+            return await self._again(function, args, seconds)
 
     async def _again(
-        self, function: Callable[..., Result], args: tuple[object, ...], timeout: float
+        self, function: Callable[..., Result], args: tuple[object, ...], seconds: float
     ) -> Result:
         try:
-            return await self._once(function, args, timeout)
+            return await self._once(function, args, seconds)
         except BrokenProcessPool as error:
             raise Unavailable("No child process can be started") from error
 
     async def _once(
-        self, function: Callable[..., Result], args: tuple[object, ...], timeout: float
+        self, function: Callable[..., Result], args: tuple[object, ...], seconds: float
     ) -> Result:
         if self._closed:
             raise Unavailable("The process pool is closed")
         from pebble import ProcessExpired  # noqa: PLC0415 - 60 ms that only a worker pays
 
         loop = asyncio.get_running_loop()
-        future = await loop.run_in_executor(
-            self._starter, self._schedule, function, args, timeout
-        )
+        future = await loop.run_in_executor(self._starter, self._schedule, function, args, seconds)
         try:
             return await asyncio.wrap_future(future)
         except TimeoutError as error:
-            raise ChildLost(f"No answer within {timeout:.0f} s", timed_out=True) from error
+            raise ChildLost(f"No answer within {seconds:.0f} s", timed_out=True) from error
         except ProcessExpired as error:
             raise ChildLost(f"The child process ended with {error.exitcode}") from error
         except MemoryError as error:
             raise ChildLost("The child process ran out of memory") from error
 
     def _schedule(
-        self, function: Callable[..., Result], args: tuple[object, ...], timeout: float
+        self, function: Callable[..., Result], args: tuple[object, ...], seconds: float
     ) -> "ProcessFuture[Result]":
         from pebble import ProcessPool as Pebbles  # noqa: PLC0415 - as above
 
@@ -127,11 +125,11 @@ class ProcessPool:
                 initargs=(self._memory_bytes, self._warm),
                 context=multiprocessing.get_context("spawn"),
             )
-        return self._pool.schedule(_measured, (function, timeout, args), timeout=timeout)
+        return self._pool.schedule(_measured, (function, seconds, args), timeout=seconds)
 
     def _drop(self) -> None:
         if self._pool is not None:
-            self._pool.stop()
+            self._pool.stop()  # type: ignore[no-untyped-call]  # pebble types all but this
             self._pool.join()
             self._pool = None
 
