@@ -1,0 +1,73 @@
+"""What is known of a user's credits."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from contracts.values import Value
+
+
+class Balance(Value):
+    """A user's account, in credits.
+
+    Attributes:
+        credits: earned and not spent; what is held is still among them.
+        held: set aside for jobs that have not ended.
+    """
+
+    credits: int
+    held: int = 0
+    total_earned: int = 0
+    total_spent: int = 0
+
+    @property
+    def free(self) -> int:
+        """What a new operation may cost."""
+        return self.credits - self.held
+
+
+class JobCredits(Value):
+    """What a job holds now, and what it has been charged in its life."""
+
+    held: int = 0
+    charged: int = 0
+
+
+class EntryKind(StrEnum):
+    """What an entry of the ledger did."""
+
+    GRANT = "grant"
+    HOLD = "hold"
+    SETTLE = "settle"
+    RELEASE = "release"
+    REFUND = "refund"
+    CONSUME = "consume"
+
+
+class CreditEntry(Value):
+    """One line of the ledger, never changed.
+
+    Attributes:
+        amount: credits it is about, never negative; the deltas say what became of them.
+        balance_delta: what it added to the balance.
+        held_delta: what it added to the credits held.
+    """
+
+    id: int
+    kind: EntryKind
+    amount: int
+    balance_delta: int
+    held_delta: int
+    operation: str | None = None
+    description: str | None = None
+    job_id: str | None = None
+    step: str | None = None
+    metadata: dict[str, Any] | None = None
+    created_at: datetime
+
+
+class CreditPage(Value):
+    """Entries, newest first; ``next`` is the id after which the following page begins."""
+
+    entries: tuple[CreditEntry, ...]
+    next: int | None = None

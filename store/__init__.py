@@ -1,0 +1,5 @@
+"""What is remembered: rows in SQLite or Postgres, recordings on disk.
+
+The only package that speaks SQL. One file per thing remembered; ``database.py`` opens transactions
+and hands out the nouns, ``schema.py`` holds the tables, ``migrations/`` makes them.
+"""

@@ -1,0 +1,138 @@
+"""One row per vendor call, written before the call is made."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import and_, bindparam, case, func, insert, select, update
+
+from contracts.errors import NotFound
+from contracts.tiers import Attempt, AttemptOutcome, Tries
+from store.schema import attempts, jobs
+from store.session import Session
+
+BUSY: Final = "provider_busy"
+LOST: Final = "worker_lost"
+
+# Counting in the job's row checks its owner and makes two beginnings at once wait for each other.
+_NEXT_NUMBER: Final = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("own_id"), jobs.c.user_id == bindparam("own_user"))
+    .values({jobs.c.attempt_number: jobs.c.attempt_number + 1})
+    .returning(jobs.c.attempt_number)
+)
+_OWN: Final = and_(
+    attempts.c.job_id == bindparam("own_id"), attempts.c.user_id == bindparam("own_user")
+)
+_CLOSE_LOST: Final = (
+    update(attempts)
+    .where(_OWN, attempts.c.tier == bindparam("own_tier"), attempts.c.outcome.is_(None))
+    .values(
+        outcome=AttemptOutcome.FAILED,
+        error_code=LOST,
+        error_message="The worker was lost during the call",
+    )
+)
+_BEGIN: Final = insert(attempts)
+_END: Final = (
+    update(attempts)
+    .where(_OWN, attempts.c.number == bindparam("own_number"), attempts.c.outcome.is_(None))
+    .values(
+        outcome=bindparam("new_outcome"),
+        seconds=bindparam("new_seconds"),
+        error_code=bindparam("new_code"),
+        error_message=bindparam("new_message"),
+    )
+)
+
+
+def _failed_with(code: str) -> Any:
+    return func.coalesce(func.sum(case((attempts.c.error_code == code, 1), else_=0)), 0)
+
+
+_TRIES: Final = select(_failed_with(BUSY).label("busy"), _failed_with(LOST).label("lost")).where(
+    _OWN,
+    attempts.c.tier == bindparam("own_tier"),
+    attempts.c.round == bindparam("own_round"),
+    attempts.c.outcome == AttemptOutcome.FAILED,
+)
+_LIST: Final = select(attempts).where(_OWN).order_by(attempts.c.number)
+
+
+class Attempts:
+    """One row per vendor call."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def begin(
+        self,
+        job_id: str,
+        user_id: str,
+        tier: str,
+        provider: str,
+        round: int,  # noqa: A002 - the name the job has for it
+    ) -> int:
+        """Write the attempt before the vendor is called; returns its number within the job.
+
+        An attempt of the same tier that never ended (its worker died) is closed first, as
+        ``failed`` with ``worker_lost``; how long it took is not known.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        own = {"own_id": job_id, "own_user": user_id}
+        number = await self._session.value(_NEXT_NUMBER, own)
+        if number is None:
+            raise NotFound
+        await self._session.run(_CLOSE_LOST, {**own, "own_tier": tier})
+        row = {
+            "job_id": job_id,
+            "number": number,
+            "round": round,
+            "user_id": user_id,
+            "tier": tier,
+            "provider": provider,
+            "started_at": self._session.now,
+        }
+        await self._session.run(_BEGIN, row)
+        return int(number)
+
+    async def end(
+        self,
+        job_id: str,
+        user_id: str,
+        number: int,
+        outcome: AttemptOutcome,
+        *,
+        seconds: float,
+        code: str | None = None,
+        message: str | None = None,
+    ) -> None:
+        """Write how it ended, once; ``seconds`` is the time the call took."""
+        values = {
+            "own_id": job_id,
+            "own_user": user_id,
+            "own_number": number,
+            "new_outcome": outcome,
+            "new_seconds": max(seconds, 0.0),
+            "new_code": code,
+            "new_message": message,
+        }
+        await self._session.run(_END, values)
+
+    async def tries(
+        self,
+        job_id: str,
+        user_id: str,
+        tier: str,
+        round: int,  # noqa: A002 - as above
+    ) -> Tries:
+        """How often this tier was tried in this round in vain, by cause."""
+        own = {"own_id": job_id, "own_user": user_id, "own_tier": tier, "own_round": round}
+        row = await self._session.row(_TRIES, own)
+        return Tries() if row is None else Tries(busy=row.busy, lost=row.lost)
+
+    async def list(self, job_id: str, user_id: str) -> Sequence[Attempt]:
+        """Every call made for a job, in order."""
+        rows = await self._session.rows(_LIST, {"own_id": job_id, "own_user": user_id})
+        return [Attempt.model_validate(row._asdict()) for row in rows]

@@ -1,0 +1,168 @@
+"""Transactions over SQLite or Postgres, and the nouns inside them.
+
+``write()`` may write and commits when its block ends; ``read()`` sees one state of the database and
+cannot write. On SQLite all writing of a process goes through one connection, in turn.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import URL, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from contracts.errors import InvalidInput
+from store import postgres, sqlite
+from store.attempts import Attempts
+from store.credits import Credits
+from store.failures import as_ours
+from store.jobs import Jobs
+from store.media import Media
+from store.memos import Memos
+from store.session import Session
+from store.transcripts import Transcripts
+
+STARTING_CREDITS: Final = 150
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+class Transaction:
+    """The nouns of one transaction: all that is written happens, or none of it."""
+
+    def __init__(self, session: Session) -> None:
+        self.memos = Memos(session)
+        self.jobs = Jobs(session, self.memos)
+        self.attempts = Attempts(session)
+        self.transcripts = Transcripts(session, self.memos)
+        self.credits = Credits(session)
+        self.media = Media(session)
+
+
+class Database:
+    """Where rows are kept.
+
+    Args:
+        url: ``sqlite:///path`` or ``postgresql://…``; a driver in it is ignored.
+        starting_credits: balance of a user seen for the first time.
+        readers: connections for reading (SQLite), connections in all (Postgres).
+        wait_seconds: how long a transaction waits for a connection.
+        pooler: the server is a transaction pooler; by default when the port is Supabase's for it.
+        clock: gives the time, with its zone.
+
+    Nothing is opened before it is used, so it can be made while the database is away.
+
+    Raises:
+        InvalidInput: ``invalid_setting``, the address is of neither kind.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        starting_credits: int = STARTING_CREDITS,
+        readers: int = 4,
+        wait_seconds: float = 10.0,
+        pooler: bool | None = None,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._starting_credits = starting_credits
+        self._clock = clock
+        self._writer, self._reader = _engines(
+            parse_url(url), size=readers, wait_seconds=wait_seconds, pooler=pooler
+        )
+
+    @property
+    def engines(self) -> tuple[AsyncEngine, ...]:
+        """The engines, for whoever watches statements."""
+        return (self._writer,) if self._writer is self._reader else (self._writer, self._reader)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Transaction]:
+        """A transaction that may write; commits when the block ends, rolls back when it raises.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        async with _connected(self._writer) as connection:
+            yield Transaction(self._session(connection, writes=True))
+            with as_ours():
+                await connection.commit()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Transaction]:
+        """A transaction that only reads.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        async with _connected(self._reader) as connection:
+            yield Transaction(self._session(connection, writes=False))
+
+    def _session(self, connection: AsyncConnection, *, writes: bool) -> Session:
+        return Session(
+            connection,
+            writes=writes,
+            clock=self._clock,
+            starting_credits=self._starting_credits,
+        )
+
+    async def ping(self) -> None:
+        """Ask the database for nothing.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+        async with _connected(self._reader) as connection:
+            with as_ours():
+                await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        for engine in self.engines:
+            await engine.dispose()
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    with as_ours():
+        connection = await engine.connect()
+    try:
+        yield connection
+    finally:
+        # Rolls back what was not committed.
+        with as_ours():
+            await connection.close()
+
+
+def _engines(
+    url: URL, *, size: int, wait_seconds: float, pooler: bool | None
+) -> tuple[AsyncEngine, AsyncEngine]:
+    if url.get_backend_name() == "sqlite":
+        path = Path(str(url.database))
+        return (
+            sqlite.writer_engine(path, wait_seconds),
+            sqlite.reader_engine(path, size, wait_seconds),
+        )
+    behind_pooler = url.port == postgres.POOLER_PORT if pooler is None else pooler
+    engine = postgres.engine(url, size=size, wait_seconds=wait_seconds, pooler=behind_pooler)
+    return engine, engine
+
+
+def parse_url(url: str) -> URL:
+    """Read a database address.
+
+    Raises:
+        InvalidInput: ``invalid_setting``; the message does not repeat the address.
+    """
+    parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+    backend = parsed.get_backend_name()
+    if backend not in {"sqlite", "postgresql"} or (backend == "sqlite" and not parsed.database):
+        message = "DATABASE_URL must be sqlite:///path or postgresql://…"
+        raise InvalidInput(message, code="invalid_setting")
+    return parsed

@@ -1,0 +1,88 @@
+"""What goes wrong between us and a database, in our own words, in one place.
+
+==============================================  =================================================
+the database is away, full, locked, too slow    ``Unavailable`` with ``retry_after``
+a value it cannot keep (NUL, half a surrogate)  ``InvalidInput``
+a failure of ours raised while values are bound that failure
+anything else (a broken constraint, bad SQL)    left as it is: a mistake of this program
+==============================================  =================================================
+
+The message of a driver holds addresses and values; ours do not.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy import exc
+
+from contracts.errors import Failure, InvalidInput, Unavailable
+
+RETRY_AFTER_SECONDS: Final = 1.0
+
+_SQLITE_AWAY: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+
+# Classes and codes of https://www.postgresql.org/docs/15/errcodes-appendix.html
+_POSTGRES_AWAY: Final = ("08", "28", "40", "53", "57", "58", "XX", "25P03", "25006", "55P03")
+_POSTGRES_BAD_VALUE: Final = ("22021", "22P05")
+
+
+@contextmanager
+def as_ours() -> Iterator[None]:
+    """Turn what a driver raises into our failures."""
+    try:
+        yield
+    except (exc.SQLAlchemyError, OSError, TimeoutError, UnicodeEncodeError) as error:
+        ours = failure_of(error)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def failure_of(error: BaseException) -> Failure | None:
+    """The failure this error means, or none when it is a mistake of this program."""
+    if isinstance(error, UnicodeEncodeError):
+        return InvalidInput("Text is not valid Unicode", code="invalid_text")
+    if isinstance(error, OSError | asyncio.TimeoutError | exc.TimeoutError):
+        return _away()
+    if isinstance(error, exc.DBAPIError):
+        return _of_driver(error)
+    if isinstance(error, exc.StatementError) and isinstance(error.orig, Failure):
+        return error.orig
+    return None
+
+
+def _of_driver(error: exc.DBAPIError) -> Failure | None:
+    original = error.orig
+    code = getattr(original, "sqlite_errorcode", None)
+    if code is not None:
+        return _away() if code & 0xFF in _SQLITE_AWAY else None
+    state = str(getattr(original, "sqlstate", None) or "")
+    if state.startswith(_POSTGRES_BAD_VALUE):
+        return InvalidInput("Text must not contain NUL", code="invalid_text")
+    if state.startswith(_POSTGRES_AWAY) or error.connection_invalidated:
+        return _away()
+    # A connection that broke has no code of the server's; neither has a driver's own complaint.
+    if not state and isinstance(error, exc.InterfaceError | exc.OperationalError):
+        return _away()
+    return None
+
+
+def _away() -> Unavailable:
+    return Unavailable("The database does not answer now", retry_after=RETRY_AFTER_SECONDS)
