@@ -10,8 +10,6 @@ UV_VERSION := 0.13.8
 BIN := .venv/bin
 # Silent where nobody watches, a progress bar where somebody does.
 QUIET := $(shell test -t 2 || echo --quiet)
-COMPOSE_FILE := docker-compose.temporal.yml
-COMPOSE_ENV := deploy/compose.env.example
 
 .PHONY: help
 help: ## This list
@@ -97,7 +95,8 @@ bench: env ## Measure beside the anchors; the table of docs/performance.md
 .PHONY: compose-check
 compose-check: ## Check the compose file with the real compose tool
 	@$(PYTHON) tools/build_tools.py docker-compose
-	.tools/docker-compose --env-file $(COMPOSE_ENV) -f $(COMPOSE_FILE) config --quiet
+	POSTGRES_PASSWORD=x TEMPORAL_POSTGRES_PASSWORD=x TEMPORAL_PAYLOAD_KEYS=x:x \
+	  .tools/docker-compose -f docker-compose.temporal.yml config --quiet
 
 # --- Upkeep ------------------------------------------------------------------------------------
 
@@ -107,12 +106,12 @@ compose-check: ## Check the compose file with the real compose tool
 
 .PHONY: lock
 lock: .tools/uv/bin/uv ## Write the lock files anew (ARGS=--upgrade for newer versions)
-	@$(call compile,--group dev $(ARGS)) -o requirements.lock
-	@$(call compile,--constraints requirements.lock) -o deploy/requirements.lock
+	@$(COMPILE) --group dev $(ARGS) pyproject.toml -o requirements.lock
+	@$(COMPILE) --constraints requirements.lock pyproject.toml -o deploy/requirements.lock
+	@$(COMPILE) --constraints requirements.lock --group build -o deploy/build.lock
 
-compile = .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.11 \
-  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
-  $(1) pyproject.toml
+COMPILE := .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.11 \
+  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
 .PHONY: clean
 clean: ## Remove caches and builds; .venv, .tools, .samples and .voicekeep stay

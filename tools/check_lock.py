@@ -1,16 +1,16 @@
 """Checks that the lock files fit pyproject.toml, without asking a package index.
 
 Every requirement of the project (and of its tools) is pinned to a version it allows, every pin has
-hashes, no file names an address, and the runtime's lock is a part of the whole one. `make lock`
-writes both anew.
+hashes, no file names an address, and the image's two locks are parts of the whole one. `make lock`
+writes them anew.
 """
 
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -18,9 +18,13 @@ from packaging.utils import canonicalize_name
 ROOT: Final = Path(__file__).resolve().parent.parent
 WHOLE: Final = "requirements.lock"
 RUNTIME: Final = "deploy/requirements.lock"
+BUILD: Final = "deploy/build.lock"
 PIN: Final = re.compile(r"(?m)^(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?==(?P<version>[^ ;\\]+)")
 HASH: Final = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 ADDRESS: Final = re.compile(r"://|--(?:extra-)?index-url|--find-links|--trusted-host| @ ")
+
+Project = Mapping[str, Any]
+"""The tables of a pyproject.toml."""
 
 
 def read_pins(text: str) -> dict[str, tuple[str, int]]:
@@ -53,21 +57,35 @@ def problems_of(name: str, text: str, wanted: list[str]) -> Iterator[str]:
         yield f"{name} names an address or an option that does ({address.strip()})."
 
 
-def problems(project: dict[str, dict[str, list[str]]], whole: str, runtime: str) -> Iterator[str]:
-    """What is wrong with both lock files of a project."""
-    needed, tools = project["project"]["dependencies"], project["dependency-groups"]["dev"]
-    yield from problems_of(WHOLE, whole, [*needed, *tools])
-    yield from problems_of(RUNTIME, runtime, needed)
-    all_pins = read_pins(whole)
-    for package, pin in read_pins(runtime).items():
-        if all_pins.get(package) != pin:
-            yield f"{RUNTIME} and {WHOLE} differ over {package}."
+def group(project: Project, name: str) -> list[str]:
+    """The requirements of a dependency group, those of the groups it includes among them."""
+    found: list[str] = []
+    for entry in project["dependency-groups"][name]:
+        found += [entry] if isinstance(entry, str) else group(project, entry["include-group"])
+    return found
+
+
+def problems(project: Project, locks: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong with the texts of a project's lock files."""
+    needed = project["project"]["dependencies"]
+    wanted = {
+        WHOLE: [*needed, *group(project, "dev")],
+        RUNTIME: needed,
+        BUILD: group(project, "build"),
+    }
+    whole = read_pins(locks[WHOLE])
+    for name, requirements in wanted.items():
+        yield from problems_of(name, locks[name], requirements)
+        for package, pin in read_pins(locks[name]).items():
+            if whole.get(package) != pin:
+                yield f"{name} and {WHOLE} differ over {package}."
 
 
 def main() -> int:
     """1 and a line for each problem, 0 when there is none."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    found = list(problems(project, (ROOT / WHOLE).read_text(), (ROOT / RUNTIME).read_text()))
+    locks = {name: (ROOT / name).read_text() for name in (WHOLE, RUNTIME, BUILD)}
+    found = list(problems(project, locks))
     for line in found:
         print(f"{line} Run `make lock`.", file=sys.stderr)
     return 1 if found else 0
