@@ -13,7 +13,17 @@ from typing import Any, Final
 from uuid import UUID
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
-from sqlalchemy import JSON, DateTime, Dialect, MetaData, String, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    literal_column,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
@@ -130,3 +140,12 @@ def dump_json(value: Any) -> str:
 
 
 load_json: Final = from_json
+
+
+def spelled(value: str) -> ColumnElement[str]:
+    """A constant written into the statement, not bound to it.
+
+    An index over some rows only is used where the planner sees that the statement asks for those:
+    it does not look at what is bound. Constants of ours only.
+    """
+    return literal_column(f"'{value}'", String())

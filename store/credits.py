@@ -13,9 +13,18 @@ from sqlalchemy import and_, bindparam, case, delete, exists, func, select, upda
 
 from contracts.credits import Balance, CreditEntry, CreditPage, EntryKind, JobCredits
 from contracts.errors import Conflict, InsufficientCredits
-from store.columns import Moment
+from store.columns import Moment, spelled
 from store.expressions import greatest, unless_there
-from store.ledger import OPEN, RELEASED, SETTLED, credit_accounts, credit_entries, credit_holds
+from store.ledger import (
+    IS_OPEN,
+    IS_SETTLED,
+    OPEN,
+    RELEASED,
+    SETTLED,
+    credit_accounts,
+    credit_entries,
+    credit_holds,
+)
 from store.session import Session
 
 STARTING_KEY: Final = "starting_credits"
@@ -26,7 +35,7 @@ _OWN_ACCOUNT: Final = _ACCOUNT.user_id == bindparam("own_user")
 _OWN_OPEN: Final = and_(
     _HOLD.job_id == bindparam("own_job"),
     _HOLD.user_id == bindparam("own_user"),
-    _HOLD.state == OPEN,
+    IS_OPEN,
 )
 _TOUCHED: Final[Mapping[Any, Any]] = {
     _ACCOUNT.updated_at: greatest(_ACCOUNT.updated_at, bindparam("now", type_=Moment))
@@ -82,7 +91,8 @@ _SETTLE: Final = (
     .where(
         _OWN_OPEN,
         ~exists().where(
-            _SETTLED_BEFORE.c.job_id == bindparam("own_job"), _SETTLED_BEFORE.c.state == SETTLED
+            _SETTLED_BEFORE.c.job_id == bindparam("own_job"),
+            _SETTLED_BEFORE.c.state == spelled(SETTLED),
         ),
     )
     .values(state=SETTLED, charged=bindparam("price"), ended_at=bindparam("now"))
@@ -90,7 +100,7 @@ _SETTLE: Final = (
 )
 _UNSETTLE: Final = (
     update(credit_holds)
-    .where(_HOLD.job_id == bindparam("own_job"), _HOLD.state == SETTLED)
+    .where(_HOLD.job_id == bindparam("own_job"), IS_SETTLED)
     .values(state=OPEN, charged=0, ended_at=None)
 )
 _RELEASE: Final = (

@@ -144,13 +144,12 @@ def _engines(
     url: URL, *, size: int, wait_seconds: float, pooler: bool | None
 ) -> tuple[AsyncEngine, AsyncEngine]:
     if url.get_backend_name() == "sqlite":
-        path = Path(str(url.database))
+        path = sqlite_path(url)
         return (
             sqlite.writer_engine(path, wait_seconds),
             sqlite.reader_engine(path, size, wait_seconds),
         )
-    behind_pooler = url.port == postgres.POOLER_PORT if pooler is None else pooler
-    engine = postgres.engine(url, size=size, wait_seconds=wait_seconds, pooler=behind_pooler)
+    engine = postgres.engine(url, size=size, wait_seconds=wait_seconds, pooler=pooler)
     return engine, engine
 
 
@@ -166,3 +165,8 @@ def parse_url(url: str) -> URL:
         message = "DATABASE_URL must be sqlite:///path or postgresql://…"
         raise InvalidInput(message, code="invalid_setting")
     return parsed
+
+
+def sqlite_path(url: URL) -> Path:
+    """The file of a ``sqlite://`` address."""
+    return Path(str(url.database))

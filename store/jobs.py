@@ -18,7 +18,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    literal,
     or_,
     select,
     update,
@@ -39,7 +38,7 @@ from contracts.jobs import (
 from store.columns import Moment
 from store.expressions import greatest, merged, unless_there
 from store.memos import Memos
-from store.schema import job_events, jobs
+from store.schema import OPEN_JOB, job_events, jobs
 from store.session import Session
 
 _SOURCES: Final = {
@@ -96,7 +95,7 @@ _MOVE_WITH_RESULT: Final = {
 }
 _ADVANCE: Final = (
     update(jobs)
-    .where(_OWN, jobs.c.state.in_([JobState.QUEUED, JobState.RUNNING]))
+    .where(_OWN, OPEN_JOB)
     .values({**_NEXT, jobs.c.step: bindparam("new_step")})
     .returning(*_CHANGED)
 )
@@ -259,8 +258,8 @@ class Jobs:
         """
         statement = (
             _DESCRIBED.where(
-                # Spelled out rather than bound: that is how the index of open jobs is recognised.
-                jobs.c.state == literal(state.value, literal_execute=True),
+                OPEN_JOB,
+                jobs.c.state == state,
                 jobs.c.id > after,
                 jobs.c.updated_at < self._session.before(older_than_seconds),
             )

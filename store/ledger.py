@@ -17,17 +17,13 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
-    text,
 )
 
-from store.columns import METADATA, Id, Json, Moment, Words
+from store.columns import METADATA, Id, Json, Moment, Words, spelled
 
 OPEN: Final = "open"
 SETTLED: Final = "settled"
 RELEASED: Final = "released"
-
-IS_OPEN: Final = text(f"state = '{OPEN}'")
-IS_SETTLED: Final = text(f"state = '{SETTLED}'")
 
 credit_accounts = Table(
     "credit_accounts",
@@ -47,25 +43,34 @@ credit_holds = Table(
     "credit_holds",
     METADATA,
     Column("key", String(255), primary_key=True),
-    Column("user_id", Id, nullable=False, index=True),
+    Column("user_id", Id, nullable=False),
     Column("job_id", String(200), nullable=False, index=True),
     Column("state", String(20), nullable=False),
-    Column("amount", Integer, CheckConstraint("amount >= 0", name="amount"), nullable=False),
+    Column("amount", Integer, nullable=False),
     Column("amount_before", Integer),  # what the latest adjustment changed it from
-    Column("charged", Integer, CheckConstraint("charged >= 0", name="charged"), nullable=False),
+    Column("charged", Integer, nullable=False),
     Column("adjusted_by", String(255)),
     Column("created_at", Moment, nullable=False),
     Column("ended_at", Moment),
-    # A job has one open hold at most, and is charged once at most: not a rule of code alone.
+    CheckConstraint("amount >= 0 AND charged >= 0", name="not_negative"),
+)
+IS_OPEN: Final = credit_holds.c.state == spelled(OPEN)
+IS_SETTLED: Final = credit_holds.c.state == spelled(SETTLED)
+# A job has one open hold at most, and is charged once at most: not a rule of code alone.
+for name, rows in (("open", IS_OPEN), ("settled", IS_SETTLED)):
     Index(
-        "uq_credit_holds_open", "job_id", unique=True, postgresql_where=IS_OPEN,
-        sqlite_where=IS_OPEN,
-    ),
-    Index(
-        "uq_credit_holds_settled", "job_id", unique=True, postgresql_where=IS_SETTLED,
-        sqlite_where=IS_SETTLED,
-    ),
-)  # fmt: skip
+        f"uq_credit_holds_{name}",
+        credit_holds.c.job_id,
+        unique=True,
+        postgresql_where=rows,
+        sqlite_where=rows,
+    )
+Index(
+    "ix_credit_holds_open",
+    credit_holds.c.user_id,
+    postgresql_where=IS_OPEN,
+    sqlite_where=IS_OPEN,
+)
 
 credit_entries = Table(
     "credit_entries",
@@ -79,7 +84,7 @@ credit_entries = Table(
     Column("held_delta", Integer, nullable=False),
     Column("operation", String(60)),
     Column("description", Words),
-    Column("job_id", String(200), index=True),
+    Column("job_id", String(200)),
     Column("step", String(40)),
     Column("metadata", Json),
     Column("created_at", Moment, nullable=False),

@@ -12,7 +12,7 @@ from sqlalchemy import and_, bindparam, delete, exists, or_, select, update
 from contracts.audio import AudioFacts, MediaKind, OwnedKey
 from contracts.jobs import ENDS
 from store.expressions import Insert, by_dialect, unless_there
-from store.schema import jobs, media, memos
+from store.schema import IS_LOOSE, jobs, media, memos
 from store.session import Session
 
 _OWN: Final = and_(media.c.key == bindparam("own_key"), media.c.user_id == bindparam("own_user"))
@@ -102,7 +102,7 @@ class Media:
         statement = (
             select(media.c.key, media.c.user_id)
             .where(
-                media.c.loose,
+                IS_LOOSE,
                 media.c.created_at < self._session.before(older_than_seconds),
                 or_(
                     and_(media.c.kind == MediaKind.WORK, ended),

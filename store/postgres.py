@@ -16,28 +16,37 @@ POOLER_PORT: Final = 6543
 """Where Supabase's transaction pooler listens: no prepared statement lives longer than one use."""
 
 
-def engine(url: URL, *, size: int, wait_seconds: float, pooler: bool) -> AsyncEngine:
+def engine(
+    url: URL,
+    *,
+    size: int,
+    wait_seconds: float,
+    pooler: bool | None = None,
+    statement_seconds: float = STATEMENT_SECONDS,
+) -> AsyncEngine:
     """Connections for reading and writing.
 
     Args:
         size: connections kept open at most.
         wait_seconds: how long a transaction waits for one.
-        pooler: the server is a pooler that gives each transaction any of its connections.
+        pooler: the server is a pooler that gives each transaction any of its connections; by
+            default when the port is the one of Supabase's.
+        statement_seconds: how long one statement, or the wait for a lock in it, may take.
     """
     arguments: dict[str, Any] = {
         "timeout": CONNECT_SECONDS,
-        "command_timeout": STATEMENT_SECONDS + 1,
+        "command_timeout": statement_seconds + 1,
         "server_settings": {
             "application_name": "voicekeep",
             "timezone": "UTC",
-            "statement_timeout": _milliseconds(STATEMENT_SECONDS),
-            "lock_timeout": _milliseconds(LOCK_SECONDS),
+            "statement_timeout": _milliseconds(statement_seconds),
+            "lock_timeout": _milliseconds(max(LOCK_SECONDS, statement_seconds / 2)),
             "idle_in_transaction_session_timeout": _milliseconds(IDLE_IN_TRANSACTION_SECONDS),
             # Compiling costs more than any statement of ours runs.
             "jit": "off",
         },
     }
-    if pooler:
+    if url.port == POOLER_PORT if pooler is None else pooler:
         arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
     return create_async_engine(
         url.set(drivername="postgresql+asyncpg"),

@@ -24,10 +24,7 @@ from sqlalchemy import (
 )
 
 from contracts.jobs import JobState
-from store.columns import METADATA, Id, Json, Moment, Words
-
-OPEN_JOB: Final = text(f"state IN ('{JobState.QUEUED}', '{JobState.RUNNING}')")
-NOT_DELETED: Final = text("deleted_at IS NULL")
+from store.columns import METADATA, Id, Json, Moment, Words, spelled
 
 memos = Table(
     "memos",
@@ -51,6 +48,7 @@ memos = Table(
     Column("title_by_user", Boolean, nullable=False),
     Column("deleted_at", Moment),
 )
+NOT_DELETED: Final = memos.c.deleted_at.is_(None)
 Index(
     "ix_memos_page",
     memos.c.user_id,
@@ -67,7 +65,8 @@ memo_counts = Table(
     "memo_counts",
     METADATA,
     Column("user_id", Id, primary_key=True),
-    Column("memos", Integer, CheckConstraint("memos >= 0", name="not_negative"), nullable=False),
+    Column("memos", Integer, nullable=False),
+    CheckConstraint("memos >= 0", name="not_negative"),
 )
 
 memories = Table(
@@ -151,18 +150,18 @@ jobs = Table(
     Column("finished_at", Moment),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
-    Index("ix_jobs_page", "user_id", "created_at", "id"),
     Index("ix_jobs_subject_id", "subject_id"),
-    Index(
-        "ix_jobs_open",
-        "state",
-        "id",
-        "updated_at",
-        postgresql_where=OPEN_JOB,
-        sqlite_where=OPEN_JOB,
-    ),
-    Index("ix_jobs_deadline", "deadline_at", postgresql_where=OPEN_JOB, sqlite_where=OPEN_JOB),
 )
+OPEN_JOB: Final = jobs.c.state.in_([spelled(JobState.QUEUED), spelled(JobState.RUNNING)])
+Index(
+    "ix_jobs_open",
+    jobs.c.state,
+    jobs.c.id,
+    jobs.c.updated_at,
+    postgresql_where=OPEN_JOB,
+    sqlite_where=OPEN_JOB,
+)
+Index("ix_jobs_deadline", jobs.c.deadline_at, postgresql_where=OPEN_JOB, sqlite_where=OPEN_JOB)
 
 job_events = Table(
     "job_events",
@@ -245,12 +244,14 @@ media = Table(
     Column("created_at", Moment, nullable=False),
     Column("probed_at", Moment),
 )
+# Both databases read this spelling; `loose = true` is `loose IS 1` to one of them alone.
+IS_LOOSE: Final = text("loose")
 Index(
     "ix_media_loose",
     media.c.created_at,
     media.c.key,
-    postgresql_where=media.c.loose,
-    sqlite_where=media.c.loose,
+    postgresql_where=IS_LOOSE,
+    sqlite_where=IS_LOOSE,
 )
 
 idempotency_keys = Table(

@@ -1,0 +1,95 @@
+"""Migrations: what makes the tables, step by step, up and down.
+
+Everything happens in one transaction, on both databases: a migration that fails leaves nothing. Two
+processes that migrate at once take turns (an advisory lock on Postgres, the write lock on SQLite),
+and the second finds nothing left to do.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from store import postgres, sqlite
+from store.database import parse_url, sqlite_path
+from store.failures import as_ours
+
+WAIT_SECONDS: Final = 600.0
+LOCK_KEY: Final = 7_602_190_145
+"""Of the advisory lock; any number that nobody else uses."""
+
+
+async def upgrade(url: str, revision: str = "head") -> str | None:
+    """Bring the tables to a revision; returns the one they are at then.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    return await _migrate(url, lambda config: command.upgrade(config, revision))
+
+
+async def downgrade(url: str, revision: str) -> str | None:
+    """Go back to a revision (``base``: no tables); returns the one they are at then.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    return await _migrate(url, lambda config: command.downgrade(config, revision))
+
+
+async def current(url: str) -> str | None:
+    """The revision the tables are at; none when there are none.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    return await _migrate(url, None)
+
+
+def head() -> str | None:
+    """The revision this code needs."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _config() -> Config:
+    config = Config()
+    # The place of this file: a checkout or an installed wheel alike. Config reads % as its own.
+    place = str(Path(__file__).parent).replace("%", "%%")
+    config.set_main_option("script_location", place)
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+async def _migrate(url: str, work: Callable[[Config], None] | None) -> str | None:
+    engine = _engine(url)
+    try:
+        with as_ours():
+            async with engine.begin() as connection:
+                return await connection.run_sync(_locked, work)
+    finally:
+        await engine.dispose()
+
+
+def _locked(connection: Connection, work: Callable[[Config], None] | None) -> str | None:
+    if work is not None:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK_KEY})"))
+        config = _config()
+        config.attributes["connection"] = connection
+        work(config)
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _engine(url: str) -> AsyncEngine:
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        return sqlite.writer_engine(sqlite_path(parsed), WAIT_SECONDS)
+    return postgres.engine(
+        parsed, size=1, wait_seconds=WAIT_SECONDS, statement_seconds=WAIT_SECONDS
+    )

@@ -1,0 +1,19 @@
+"""What alembic runs: the migrations, on the connection and in the transaction it is given."""
+
+from alembic import context
+
+import store.ledger
+import store.schema
+from store.columns import METADATA
+
+__all__ = ["store"]
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    # SQLite changes a table by making it anew.
+    render_as_batch=True,
+    transactional_ddl=True,
+)
+with context.begin_transaction():
+    context.run_migrations()
