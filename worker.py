@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
@@ -43,6 +44,8 @@ from workflows.erase import EraseWorkflow
 from workflows.memo import MemoWorkflow
 from workflows.reconcile import ReconcileWorkflow
 
+Activity = Callable[..., Any]
+
 log = structlog.get_logger()
 
 LOCAL_ACTIVITIES = 100
@@ -65,13 +68,22 @@ async def run(settings: Settings) -> None:
     client = await connect_when_up(
         settings.temporal, runtime=make_runtime(settings.worker.metrics_address)
     )
-    await serve(settings, client, stop)
-
-
-async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None:
-    """Run workers on this client until ``stop`` is set; then finish what is at work, and close."""
     async with AsyncExitStack() as stack:
-        activities = assemble(settings, TemporalJobs(client), stack)
+        database = Database(
+            settings.database_url,
+            starting_credits=settings.credits.starting_credits,
+            readers=settings.database.pool_size,
+        )
+        stack.push_async_callback(database.close)
+        activities = assemble(settings, database, TemporalJobs(client), stack)
+        await serve(settings, client, activities, stop)
+
+
+async def serve(
+    settings: Settings, client: Client, activities: Sequence[Activity], stop: asyncio.Event
+) -> None:
+    """Run one worker per configured queue until ``stop`` is set; then finish what is at work."""
+    async with AsyncExitStack() as stack:
         for queue in settings.worker.queues:
             await stack.enter_async_context(worker(settings, client, queue, activities))
         log.info("worker.ready", queues=list(settings.worker.queues), pid=os.getpid())
@@ -79,7 +91,9 @@ async def serve(settings: Settings, client: Client, stop: asyncio.Event) -> None
         log.info("worker.stopping")
 
 
-def worker(settings: Settings, client: Client, queue: str, activities: list[Any]) -> Worker:
+def worker(
+    settings: Settings, client: Client, queue: str, activities: Sequence[Activity]
+) -> Worker:
     """One worker on one queue: I/O by count, media by what the machine has left."""
     main = queue == queues.MAIN
     return Worker(
@@ -111,14 +125,10 @@ def media_slots(most: int) -> ResourceBasedSlotSupplier:
     )
 
 
-def assemble(settings: Settings, jobs: TemporalJobs, stack: AsyncExitStack) -> list[Any]:
+def assemble(
+    settings: Settings, database: Database, jobs: TemporalJobs, stack: AsyncExitStack
+) -> list[Activity]:
     """Build every activity with what it needs; ``stack`` closes what was opened for them."""
-    database = Database(
-        settings.database_url,
-        starting_credits=settings.credits.starting_credits,
-        readers=settings.database.pool_size,
-    )
-    stack.push_async_callback(database.aclose)
     files = DiskFiles(settings.files_dir)
     engines = ProcessPool(workers=settings.worker.media_slots or os.cpu_count() or 1)
     stack.push_async_callback(engines.aclose)

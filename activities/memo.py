@@ -78,9 +78,9 @@ class MemoActivities:
             state = await tx.jobs.state(job.job_id, job.user_id)
             if state is None:
                 return
+            key = ids.step_key(job.job_id, "release", job.round)
+            await tx.credits.release(job.user_id, job.job_id, key)
             if order.state is not JobState.COMPLETED:
-                key = ids.step_key(job.job_id, "release", job.round)
-                await tx.credits.release(job.user_id, job.job_id, key)
                 await tx.memos.set_processing(
                     job.memo_id,
                     job.user_id,

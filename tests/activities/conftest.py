@@ -1,0 +1,61 @@
+"""A real database, and memos in it that are ready to be worked on."""
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from contracts import ids
+from contracts.audio import MediaKind
+from contracts.memo import MemoJob
+from store import schema
+from store.database import Database
+
+NewMemo = Callable[..., Awaitable[MemoJob]]
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'voicekeep.db'}", starting_credits=150)
+    async with database.engines[0].begin() as connection:
+        await connection.run_sync(schema.jobs.metadata.create_all)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def new_memo(database: Database) -> NewMemo:
+    async def new(**fields: object) -> MemoJob:
+        memo_id, user_id = str(uuid.uuid4()), str(uuid.uuid4())
+        job = MemoJob(
+            job_id=ids.memo_job(memo_id),
+            memo_id=memo_id,
+            user_id=user_id,
+            audio_path=f"{user_id}/{memo_id}/audio.wav",
+            claimed_seconds=61,
+        ).model_copy(update=fields)
+        async with database.write() as tx:
+            await tx.memos.create(
+                memo_id,
+                user_id,
+                title="New recording",
+                title_by_user=False,
+                source={"audio_path": job.audio_path},
+                metadata={},
+                job_id=job.job_id,
+            )
+            await tx.jobs.create(
+                job.job_id,
+                user_id,
+                kind=ids.MEMO,
+                subject_id=memo_id,
+                request=job.model_dump(mode="json"),
+                deadline_seconds=3600,
+            )
+            await tx.media.add(
+                job.audio_path, user_id, kind=MediaKind.UPLOAD, memo_id=memo_id, job_id=None
+            )
+        return job
+
+    return new

@@ -1,0 +1,165 @@
+"""Reconcile and erase: what fell between is mended, what is erased is gone."""
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.erase import EraseActivities
+from activities.memo import MemoActivities
+from activities.reconcile import ReconcileActivities, ReconcileAges
+from contracts import ids
+from contracts.audio import MediaKind
+from contracts.errors import NotThereYet, Unavailable
+from contracts.jobs import JobState
+from contracts.memo import EraseJob, EraseReceipt, Healed, MemoJob
+from contracts.transcript import join_parts
+from store.database import Database
+from tests.activities.conftest import NewMemo
+from tests.fakes.ports import MemoryFiles, RecordingStarter, part
+
+AT_ONCE = ReconcileAges(queued=0, running=0, file=0)
+
+
+class Bench:
+    def __init__(self, database: Database, ages: ReconcileAges = AT_ONCE) -> None:
+        self.database = database
+        self.files = MemoryFiles()
+        self.starter = RecordingStarter()
+        self.memo = MemoActivities(database, self.files)
+        self.reconcile = ReconcileActivities(database, self.files, self.starter, self.memo, ages)
+        self.eraser = EraseActivities(database, self.files, self.starter, self.memo)
+
+    async def heal(self) -> Healed:
+        return await ActivityEnvironment().run(self.reconcile.heal)
+
+    async def erase(self, job: EraseJob) -> EraseReceipt:
+        return await ActivityEnvironment().run(self.eraser.erase_memo, job)
+
+    async def state(self, job: MemoJob) -> JobState | None:
+        async with self.database.read() as tx:
+            return await tx.jobs.state(job.job_id, job.user_id)
+
+
+@pytest.fixture
+def bench(database: Database) -> Bench:
+    return Bench(database)
+
+
+async def test_a_row_whose_start_was_lost_is_started_with_its_own_input(
+    bench: Bench, new_memo: NewMemo
+) -> None:
+    job = await new_memo()
+    assert (await bench.heal()).started == 1
+    assert bench.starter.started == [
+        (ids.MEMO, job.job_id, job.user_id, job.model_dump(mode="json"))
+    ]
+    assert (await bench.heal()).started == 0
+
+
+async def test_a_row_that_is_being_started_just_now_is_left_alone(
+    database: Database, new_memo: NewMemo
+) -> None:
+    bench = Bench(database, ReconcileAges())
+    await new_memo()
+    assert await bench.heal() == Healed()
+
+
+async def test_a_job_whose_workflow_was_ended_from_outside_fails_and_is_released(
+    bench: Bench, new_memo: NewMemo
+) -> None:
+    job = await new_memo()
+    await bench.memo.reserve(job)
+    assert (await bench.heal()).failed == 1
+    assert await bench.state(job) is JobState.FAILED
+    async with bench.database.read() as tx:
+        assert (await tx.credits.balance(job.user_id)).held == 0
+
+
+async def test_a_job_whose_workflow_runs_is_left_alone(bench: Bench, new_memo: NewMemo) -> None:
+    job = await new_memo()
+    await bench.memo.reserve(job)
+    bench.starter.live.add(job.job_id)
+    assert await bench.heal() == Healed()
+    assert await bench.state(job) is JobState.RUNNING
+
+
+async def test_work_files_of_ended_jobs_and_uploads_without_memo_are_removed(
+    bench: Bench, new_memo: NewMemo
+) -> None:
+    job = await new_memo()
+    await bench.memo.reserve(job)
+    bench.files.files |= {"u/m/work/a.wav": b"x", "u/n/audio.wav": b"y", job.audio_path: b"z"}
+    async with bench.database.write() as tx:
+        await tx.media.add(
+            "u/m/work/a.wav", job.user_id, kind=MediaKind.WORK, memo_id=None, job_id=job.job_id
+        )
+        await tx.media.add(
+            "u/n/audio.wav", job.user_id, kind=MediaKind.UPLOAD, memo_id=None, job_id=None
+        )
+    await bench.heal()
+    await bench.heal()
+    assert set(bench.files.files) == {job.audio_path}
+
+
+async def test_temporal_away_fails_the_tick_and_mends_nothing(
+    bench: Bench, new_memo: NewMemo
+) -> None:
+    job = await new_memo()
+    bench.starter.failure = Unavailable("Temporal does not answer")
+    with pytest.raises(Unavailable):
+        await bench.heal()
+    assert await bench.state(job) is JobState.QUEUED
+
+
+async def erase_job(bench: Bench, job: MemoJob) -> EraseJob:
+    erase = EraseJob(job_id=ids.erase_job(job.memo_id), user_id=job.user_id, memo_id=job.memo_id)
+    async with bench.database.write() as tx:
+        await tx.jobs.create(
+            erase.job_id,
+            job.user_id,
+            kind=ids.ERASE,
+            subject_id=job.memo_id,
+            request=erase.model_dump(mode="json"),
+            deadline_seconds=3600,
+        )
+        await tx.memos.mark_deleted(job.memo_id, job.user_id)
+    return erase
+
+
+async def test_erasing_waits_for_the_memos_own_job_to_end(bench: Bench, new_memo: NewMemo) -> None:
+    job = await new_memo()
+    await bench.memo.reserve(job)
+    bench.starter.live.add(job.job_id)
+    erase = await erase_job(bench, job)
+    with pytest.raises(NotThereYet):
+        await bench.eraser.stop_memo(erase)
+    assert bench.starter.cancelled == [job.job_id]
+
+
+async def test_erasing_ends_a_job_that_never_got_its_workflow(
+    bench: Bench, new_memo: NewMemo
+) -> None:
+    job = await new_memo()
+    erase = await erase_job(bench, job)
+    await bench.eraser.stop_memo(erase)
+    assert await bench.state(job) is JobState.CANCELLED
+
+
+async def test_erasing_twice_removes_once_and_leaves_a_receipt(
+    bench: Bench, new_memo: NewMemo
+) -> None:
+    job = await new_memo()
+    bench.files.files[job.audio_path] = b"x"
+    async with bench.database.write() as tx:
+        transcript = join_parts([part(0, 90, "secret words")], 90)
+        await tx.transcripts.save(job.job_id, job.user_id, job.memo_id, "local", transcript)
+    erase = await erase_job(bench, job)
+    await bench.eraser.stop_memo(erase)
+    receipt = await bench.erase(erase)
+    assert (receipt.files, receipt.transcripts) == (1, 1)
+    await bench.erase(erase)
+    assert bench.files.files == {}
+    async with bench.database.read() as tx:
+        found = await tx.jobs.find(erase.job_id, job.user_id)
+        assert await tx.memos.find(job.memo_id, job.user_id) is None
+    assert found is not None
+    assert (found.state, found.result) == (JobState.COMPLETED, receipt.model_dump())

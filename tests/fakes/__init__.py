@@ -1,0 +1,1 @@
+"""Stand-ins that behave: ports in memory, vendors over real sockets."""

@@ -1,0 +1,99 @@
+"""The real worker, which kills itself once at a chosen point of a chosen activity.
+
+    python -m tests.faults.dying_worker ACTIVITY before|inside|after
+
+``before``: the activity was given out and has done nothing. ``inside``: its first transaction is
+written and not committed. ``after``: its effect is there and Temporal does not know. A file in the
+data folder remembers that it died, so the next process at the same point lives.
+"""
+
+import asyncio
+import inspect
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from temporalio import activity
+
+import worker
+from runtime import logs
+from runtime.settings import Settings, load
+from runtime.temporal import connect
+from runtime.temporal_jobs import TemporalJobs
+from store.database import Database, Transaction
+
+armed: ContextVar[bool] = ContextVar("armed", default=False)
+
+
+class Death:
+    """Dies once in the life of a data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._mark = folder / "died"
+
+    def comes(self) -> None:
+        if not self._mark.exists():
+            self._mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DyingDatabase(Database):
+    """Dies between the last statement of a transaction and its commit, when armed."""
+
+    def __init__(self, settings: Settings, death: Death) -> None:
+        super().__init__(settings.database_url, starting_credits=150)
+        self._death = death
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[Transaction]:
+        async with super().write() as tx:
+            yield tx
+            if armed.get():
+                self._death.comes()
+
+
+def dying(method: Callable[..., Any], when: str, death: Death) -> Callable[..., Any]:
+    """The same activity, with death before, inside or after it."""
+
+    async def run(*orders: Any) -> Any:
+        if when == "before":
+            death.comes()
+        armed.set(when == "inside")
+        answer = await method(*orders)
+        if when == "after":
+            death.comes()
+        return answer
+
+    hints = get_type_hints(method)
+    parameters = list(inspect.signature(method).parameters.values())
+    run.__annotations__ = hints
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what temporalio reads
+        parameters, return_annotation=hints["return"]
+    )
+    return activity.defn(name=method.__name__)(run)
+
+
+async def main(name: str, when: str) -> None:
+    settings = load(None)
+    logs.configure(settings.logs)
+    death = Death(settings.data_dir)
+    client = await connect(settings.temporal)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with AsyncExitStack() as stack:
+        database = DyingDatabase(settings, death)
+        stack.push_async_callback(database.close)
+        activities = [
+            dying(one, when, death) if one.__name__ == name else one
+            for one in worker.assemble(settings, database, TemporalJobs(client), stack)
+        ]
+        await worker.serve(settings, client, activities, stop)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
