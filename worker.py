@@ -48,6 +48,7 @@ Activity = Callable[..., Any]
 
 log = structlog.get_logger()
 
+WORKFLOWS = (MemoWorkflow, EraseWorkflow, ReconcileWorkflow)
 LOCAL_ACTIVITIES = 100
 SHUTDOWN_GRACE = timedelta(seconds=6)
 """Activities in flight get so long to finish before they are cancelled; they go on elsewhere."""
@@ -92,14 +93,18 @@ async def serve(
 
 
 def worker(
-    settings: Settings, client: Client, queue: str, activities: Sequence[Activity]
+    settings: Settings,
+    client: Client,
+    queue: str,
+    activities: Sequence[Activity],
+    workflows: Sequence[type] = WORKFLOWS,
 ) -> Worker:
     """One worker on one queue: I/O by count, media by what the machine has left."""
-    main = queue == queues.MAIN
+    main = queue != queues.MEDIA
     return Worker(
         client,
         task_queue=queue,
-        workflows=[MemoWorkflow, EraseWorkflow, ReconcileWorkflow] if main else [],
+        workflows=workflows if main else [],
         activities=activities,
         tuner=WorkerTuner.create_composite(
             workflow_supplier=FixedSizeSlotSupplier(settings.worker.workflow_tasks),
