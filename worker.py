@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from providers.openai_transcription import OpenAITranscription
@@ -36,6 +36,7 @@ from providers.media_tools import MediaTools
 from providers.pocketsphinx import Pocketsphinx
 from providers.process_pool import ProcessPool
 from runtime.metrics import make_runtime
+from runtime.notify import announce_ready
 from runtime.settings import Settings
 from runtime.temporal import connect_when_up
 from runtime.temporal_jobs import TemporalJobs
@@ -46,9 +47,10 @@ from workflows.reconcile import ReconcileWorkflow
 
 Activity = Callable[..., Any]
 
+WORKFLOWS: Final = (MemoWorkflow, EraseWorkflow, ReconcileWorkflow)
+
 log = structlog.get_logger()
 
-WORKFLOWS = (MemoWorkflow, EraseWorkflow, ReconcileWorkflow)
 LOCAL_ACTIVITIES = 100
 SHUTDOWN_GRACE = timedelta(seconds=6)
 """Activities in flight get so long to finish before they are cancelled; they go on elsewhere."""
@@ -87,6 +89,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         for queue in settings.worker.queues:
             await stack.enter_async_context(worker(settings, client, queue, activities))
+        announce_ready()
         log.info("worker.ready", queues=list(settings.worker.queues), pid=os.getpid())
         await stop.wait()
         log.info("worker.stopping")
