@@ -18,6 +18,7 @@ from store import postgres, sqlite
 from store.attempts import Attempts
 from store.credits import Credits
 from store.failures import as_ours
+from store.idempotency import Idempotency
 from store.jobs import Jobs
 from store.media import Media
 from store.memos import Memos
@@ -42,6 +43,7 @@ class Transaction:
         self.transcripts = Transcripts(session, self.memos)
         self.credits = Credits(session)
         self.media = Media(session)
+        self.idempotency = Idempotency(session)
 
 
 class Database:

@@ -5,7 +5,7 @@ own row, under that row's lock: 1, 2, 3, … without a hole. Its ``at`` never ru
 the clock does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -318,6 +318,11 @@ class Jobs:
         data = {"state": JobState.QUEUED, "previous": changed.previous_state, "round": again}
         await self._event(job_id, changed.event_seq, EventType.STATE, data, changed.updated_at)
         return found.model_copy(update={"request": {**found.request, "round": again}})
+
+    async def event_seqs(self, job_ids: Collection[str]) -> Mapping[str, int]:
+        """Number of the latest event of each job that is there, whoever owns it."""
+        statement = select(jobs.c.id, jobs.c.event_seq).where(jobs.c.id.in_(job_ids))
+        return {row.id: row.event_seq for row in await self._session.rows(statement)}
 
     async def events_after(
         self, seen: Mapping[str, int], user_id: str, *, limit: int = 500
