@@ -33,9 +33,15 @@ _QUIET: Final = ("httpx", "httpcore", "asyncio", "uvicorn.access", "aiosqlite", 
 """Talkative libraries: warnings and worse only. Requests are logged by the API itself."""
 
 
-def configure(settings: LogSettings) -> None:
-    """Set up logging for this process; calling it again replaces the set-up."""
+def configure(settings: LogSettings, *, quiet: bool = False) -> None:
+    """Set up logging for this process; calling it again replaces the set-up.
+
+    Args:
+        quiet: warnings and worse only, whatever the setting says, unless it says ``debug``.
+    """
     level = logging.getLevelNamesMapping()[settings.level.upper()]
+    if quiet and level > logging.DEBUG:
+        level = max(level, logging.WARNING)
     on_terminal = sys.stderr.isatty()
     as_json = settings.format == "json" or (settings.format == "auto" and not on_terminal)
     shared: list[structlog.typing.Processor] = [

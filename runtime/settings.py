@@ -1,8 +1,8 @@
 """The settings as a whole, read from the environment.
 
 Built only in the roots (``worker.py``, ``cli.py``) with ``load()``; everything else is given the
-values it needs. The environment wins over a ``.env`` file in the working folder. An empty value
-counts as unset.
+values it needs. The environment wins over a ``.env`` file in the working folder (ENV_FILE names
+another one; empty: none). An empty value counts as unset.
 """
 
 import os
@@ -101,13 +101,24 @@ def load(env_file: Path | None = ENV_FILE, **overrides: Any) -> Settings:
     Raises:
         InvalidSetting: a value is wrong; one sentence each, naming the variable, never the value.
     """
-    return Settings.read(env_file, overrides)
+    return Settings.read(_named(env_file), overrides)
 
 
 def environment(env_file: Path | None = ENV_FILE) -> dict[str, str]:
     """The process's environment over the ``.env`` file: for child processes and Temporal's own."""
-    filed = dotenv_values(env_file) if env_file is not None and env_file.is_file() else {}
-    return {name: value for name, value in filed.items() if value} | dict(os.environ)
+    path = _named(env_file)
+    filed = dotenv_values(path) if path is not None and path.is_file() else {}
+    set_in_file = {name: value for name, value in filed.items() if value}
+    # As in the settings: an empty value in the environment is none, and does not hide the file's.
+    return set_in_file | {n: value for n, value in os.environ.items() if value or n not in filed}
+
+
+def _named(env_file: Path | None) -> Path | None:
+    """The file itself, or the one ENV_FILE names instead of ``.env``; empty: none."""
+    if env_file != ENV_FILE:
+        return env_file
+    name = os.environ.get("ENV_FILE", str(ENV_FILE))
+    return Path(name) if name else None
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from pydantic import SecretBytes, TypeAdapter, ValidationError
 
+from contracts.errors import InvalidInput
 from contracts.values import Value
 
 AES_KEY_BYTES: Final = 32
@@ -18,8 +19,10 @@ _BIND: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:\s]+):(?P<port>\d{1,5}
 _HIGHEST_PORT: Final = 65_535
 
 
-class InvalidSetting(Exception):
+class InvalidSetting(InvalidInput):
     """A setting's value is wrong; the message names the variable and never quotes the value."""
+
+    code = "invalid_setting"
 
 
 class Issuer(Value):

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
@@ -39,7 +40,7 @@ RPC_RETRIES: Final = RetryConfig(
 )
 """A request that waits on Temporal is answered within seconds, with 503 when need be."""
 
-FIRST_WAIT_SECONDS: Final = 0.2
+FIRST_WAIT_SECONDS: Final = 0.1
 LONGEST_WAIT_SECONDS: Final = 10.0
 
 log = structlog.get_logger()
@@ -113,14 +114,19 @@ async def connect(
 
 
 async def connect_when_up(settings: TemporalSettings, *, runtime: Runtime | None = None) -> Client:
-    """A client for a worker: tries until the server answers, with growing pauses."""
+    """A client for a worker: tries until the server and its namespace are there."""
     pause = FIRST_WAIT_SECONDS
     while True:
         try:
-            return await connect(settings, runtime=runtime)
-        except Unavailable as error:
-            cause = type(error.__cause__).__name__
-            log.warning("temporal.awaited", address=settings.address, error=cause, pause=pause)
+            client = await connect(settings, runtime=runtime)
+            await client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=client.namespace)
+            )
+        except (Unavailable, RPCError) as error:
+            status = error.status.name if isinstance(error, RPCError) else "NO_CONNECTION"
+            log.info("temporal.awaited", address=settings.address, status=status, pause=pause)
+        else:
+            return client
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_WAIT_SECONDS)
 

@@ -5,12 +5,12 @@ the key found by ``kid`` in a set the issuer publishes at a configured address. 
 about where its key is (``jku``, ``x5u``, ``jwk``, ``x5c``) is never looked at.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import httpx
 import jwt
@@ -28,8 +28,8 @@ NO_SUBJECT: Final = "Token missing subject claim"
 LONGEST_TOKEN: Final = 8192
 """Characters; more than any issuer makes, less than what costs anything to refuse."""
 
-_USER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:|@-]{0,127}")
-"""A subject stands in storage keys and workflow ids: nothing that could be a path."""
+LONGEST_SUBJECT: Final = 255
+"""Characters; what OpenID Connect allows."""
 
 _NOT_JSON: Final = (ValueError, TypeError, OverflowError, RecursionError)
 """What broken or hostile JSON makes a parser raise, beside the library's own errors."""
@@ -39,7 +39,7 @@ class Claims(Value):
     """Who a token says its bearer is.
 
     Attributes:
-        user_id: the subject.
+        user_id: a UUID: the subject, or one made of issuer and subject when it is none itself.
         email: as the issuer knows it, in lower case.
         issuer: who vouches for it.
         expires_at: seconds since 1970.
@@ -167,15 +167,27 @@ def _claims(claims: Mapping[str, Any], issuer: TrustedIssuer) -> Claims:
     subject = claims.get("sub")
     if not isinstance(subject, str) or not subject.strip():
         raise Unauthenticated(NO_SUBJECT)
-    if not _USER_ID.fullmatch(subject):
+    if len(subject) > LONGEST_SUBJECT:
         _refuse()
     email = claims.get("email")
     return Claims(
-        user_id=subject,
+        user_id=user_id_of(issuer.issuer, subject),
         email=email.lower() if isinstance(email, str) else None,
         issuer=issuer.issuer,
         expires_at=float(claims["exp"]),
     )
+
+
+def user_id_of(issuer: str, subject: str) -> str:
+    """The id a user has with us, for good.
+
+    Users of every issuer we know of are UUIDs, and stay what they are. Any other subject is given
+    one, so that it can stand in a key or a path whatever is in it.
+    """
+    try:
+        return str(UUID(subject))
+    except ValueError:
+        return str(uuid5(NAMESPACE_URL, f"{issuer}#{subject}"))
 
 
 def _refuse() -> NoReturn:

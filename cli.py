@@ -1,0 +1,285 @@
+"""The command line: reads the settings, puts the parts together, runs one of them.
+
+Every command imports what it needs when it runs, so that `--help` costs next to nothing.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+if TYPE_CHECKING:
+    from runtime.doctor import Probe
+    from runtime.settings import Settings
+
+OWN_COMMANDS: Final = (sys.executable, "-P", "-m", "cli")
+SAMPLE: Final = Path(__file__).parent / ".samples" / "memo.m4a"
+PORT: Final = click.IntRange(0, 65_535)
+
+WRONG: Final = 1
+USAGE: Final = 2
+AWAY: Final = 3
+
+EXIT_CODES: Final = """
+\b
+Exit codes: 0 it worked; 1 it did not (a failed job, a broken invariant, something to mend);
+2 a wrong option or setting; 3 a part that is needed is away.
+"""
+
+
+class Voicekeep(click.Group):
+    """Says a failure in one sentence instead of a trace."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; map our failures to exit codes."""
+        from contracts.errors import Failure, Unavailable
+
+        try:
+            return super().invoke(ctx)
+        except Failure as failure:
+            click.echo(f"voicekeep: {failure.message}", err=True)
+            if failure.code == "invalid_setting":
+                ctx.exit(USAGE)
+            ctx.exit(AWAY if isinstance(failure, Unavailable) else WRONG)
+
+
+data_option = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the embedded set-up [default: .voicekeep].",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+@click.group(
+    cls=Voicekeep, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(package_name="voicekeep")
+def main() -> None:
+    """Durable voice jobs: every memo is one Temporal workflow."""
+
+
+def settings_of(data: Path | None = None, *, serving: bool = False) -> "Settings":
+    """The settings of a command, logging set up: short commands tell warnings and worse only."""
+    from runtime import logs, settings
+
+    found = settings.load(**({} if data is None else {"DATA_DIR": data}))
+    logs.configure(found.logs, quiet=not serving)
+    return found
+
+
+@main.command()
+@json_option
+@data_option
+@click.option("--no-sample", is_flag=True, help="Do not send the sample recording through.")
+@click.option("--port", type=PORT, help="Port of the API; 0 takes a free one.")
+@click.option("--temporal-port", type=PORT, help="Port of the Temporal server, likewise.")
+@click.option("--ui-port", type=PORT, help="Port of the Temporal web UI, likewise.")
+def up(*, as_json: bool, data: Path | None, no_sample: bool, **ports: int | None) -> None:
+    """Bring everything up on this machine and keep it up until Ctrl-C."""
+    import asyncio
+
+    from runtime import embedded, settings
+    from runtime.announcements import announcer
+    from runtime.supply import server_for
+
+    found = settings_of(data, serving=True)
+    plan = embedded.Plan(
+        settings=found,
+        env=settings.environment(),
+        entry=OWN_COMMANDS,
+        server=server_for(found.temporal),
+        log_files=not as_json,
+        then=None if no_sample else sample_command(as_json=as_json),
+        **ports,
+    )
+    asyncio.run(embedded.up(plan, announcer(found.data_dir, as_json=as_json)))
+
+
+def sample_command(*, as_json: bool) -> tuple[str, ...] | None:
+    """Send the sample recording, as a user of its own: its credits never run out."""
+    from uuid import uuid4
+
+    if not SAMPLE.exists():
+        click.echo(f"No sample is sent: {SAMPLE} is missing; `make samples` makes it.", err=True)
+        return None
+    return ("send", str(SAMPLE), "--user", str(uuid4()), *(("--json",) if as_json else ()))
+
+
+@main.command()
+@click.option("--fd", type=int, help="Descriptor of a listening socket to serve on.")
+@data_option
+def api(fd: int | None, data: Path | None) -> None:
+    """Serve the HTTP API."""
+    from api.main import create_app
+    from runtime.serve import serve
+
+    settings = settings_of(data, serving=True)
+    serve(create_app(settings), settings.server, descriptor=fd)
+
+
+@main.command()
+@data_option
+def worker(data: Path | None) -> None:
+    """Run jobs: serve the task queues."""
+    import asyncio
+
+    import worker as root
+
+    asyncio.run(root.run(settings_of(data, serving=True)))
+
+
+@main.command()
+@data_option
+def migrate(data: Path | None) -> None:
+    """Bring the database to this version's tables."""
+    import asyncio
+
+    from store import migrations
+
+    revision = asyncio.run(migrations.upgrade(settings_of(data).database_url))
+    click.echo(f"The database is at revision {revision}.", err=True)
+
+
+@main.group()
+def schedules() -> None:
+    """What runs by the clock."""
+
+
+@schedules.command()
+def apply() -> None:
+    """Create or update the schedules, and the search attributes jobs carry."""
+    import asyncio
+
+    from runtime.schedules import prepare
+
+    asyncio.run(prepare(settings_of().temporal))
+
+
+@main.command()
+@data_option
+@click.option("--user", type=click.UUID, required=True, help="Whose token it is.")
+@click.option("--email", help="The user's address, for invites.")
+@click.option("--expires-in", type=float, default=86_400, show_default=True, metavar="SECONDS")
+@click.option("--audience", default="mana", show_default=True)
+def token(
+    data: Path | None, user: Any, email: str | None, expires_in: float, audience: str
+) -> None:
+    """Print a bearer token of the embedded issuer."""
+    from runtime.issuer import EmbeddedIssuer
+
+    issuer = EmbeddedIssuer.open(settings_of(data).data_dir)
+    click.echo(issuer.sign(str(user), email=email, audience=audience, expires_in=expires_in))
+
+
+@main.group()
+def credits() -> None:  # noqa: A001 - the command's name
+    """The built-in ledger."""
+
+
+@credits.command()
+@data_option
+@click.option("--user", type=click.UUID, required=True, help="Who gets them.")
+@click.option("--amount", type=click.IntRange(min=1), required=True, help="How many.")
+@click.option("--reference", help="Grant once per reference [default: a new one each time].")
+def grant(data: Path | None, user: Any, amount: int, reference: str | None) -> None:
+    """Give a user credits and print the balance."""
+    import asyncio
+    from uuid import uuid4
+
+    from store.database import Database
+
+    settings = settings_of(data)
+
+    async def give() -> int:
+        database = Database(
+            settings.database_url, starting_credits=settings.credits.starting_credits
+        )
+        try:
+            async with database.write() as tx:
+                balance = await tx.credits.grant(
+                    str(user), reference or f"cli-{uuid4()}", amount, "Granted by an operator"
+                )
+        finally:
+            await database.close()
+        return balance.credits
+
+    click.echo(asyncio.run(give()))
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+@data_option
+@click.option("--user", type=click.UUID, help="Send as this user [default: the folder's own].")
+@click.option("--language", "languages", multiple=True, help="Spoken language; may be repeated.")
+def send(
+    file: Path, *, as_json: bool, data: Path | None, user: Any, languages: tuple[str, ...]
+) -> None:
+    """Send a recording through the HTTP API of a running `up`, and print what comes of it."""
+    from runtime import send_report
+    from runtime.send import find_target
+    from runtime.send import send as send_file
+    from runtime.send_progress import shown
+
+    target = find_target(settings_of(data), None if user is None else str(user))
+    with shown() as progress:
+        sent = send_file(target, file, languages, progress)
+    click.echo(send_report.as_json(sent) if as_json else send_report.as_text(sent))
+    sys.exit(0 if send_report.succeeded(sent) else WRONG)
+
+
+@main.command()
+@json_option
+@data_option
+def doctor(*, as_json: bool, data: Path | None) -> None:
+    """Check every part, and say how to mend what is not in order."""
+    import asyncio
+
+    from runtime import doctor as checks
+
+    settings = settings_of(data)
+    report = asyncio.run(checks.examine(settings, outside_probes(settings)))
+    click.echo(report.as_json() if as_json else report.as_text())
+    sys.exit(0 if report.ok else WRONG)
+
+
+def outside_probes(settings: "Settings") -> "dict[str, Probe]":
+    """The parts that only a root may know."""
+    from contracts.errors import Unavailable
+    from providers.media_tools import MediaTools
+    from store import migrations
+
+    async def database() -> str:
+        revision, head = await migrations.current(settings.database_url), migrations.head()
+        if revision != head:
+            raise Unavailable(f"at revision {revision}, {head} is needed: run `voicekeep migrate`")
+        return f"at revision {revision}"
+
+    async def ffmpeg() -> str:
+        tools = MediaTools(settings.data_dir / "work", ffmpeg=settings.media.ffmpeg)
+        try:
+            found = await tools.status()
+        finally:
+            await tools.aclose()
+        return f"{found.binary}, {found.isolation}"
+
+    return {"database": database, "ffmpeg": ffmpeg}
+
+
+@main.command()
+@click.argument("job")
+def replay(job: str) -> None:
+    """Fetch a job's history and replay it on the present code."""
+    import asyncio
+
+    from runtime.replay import replay_job
+    from worker import WORKFLOWS
+
+    count = asyncio.run(replay_job(settings_of().temporal, job, WORKFLOWS))
+    click.echo(f"{job}: {count} events replay on the present code")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""`voicekeep doctor`: is each part in order, and what mends it when it is not.
+
+A probe returns the line to show, or raises a failure whose message says what to do. Probes of parts
+that only the roots may know (database, ffmpeg) are handed in.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import shutil
+import stat
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
+from typing import Final
+
+import httpx
+
+from contracts.errors import Failure, Unavailable
+from contracts.values import Value
+from runtime.data_folder import read_running
+from runtime.issuer import KEY_FILE, EmbeddedIssuer
+from runtime.key_sets import read_key_set
+from runtime.settings import Settings
+from runtime.settings_groups import TemporalSettings
+from runtime.temporal_server import TemporalServerMissing, resolve
+
+OLDEST_PYTHON: Final = (3, 11)
+ROOM_BYTES: Final = 1 << 30
+"""Less free room than this is worth a word: one long recording, converted, takes that much."""
+
+OUTSIDE_SECONDS: Final = 10.0
+
+
+class Level(StrEnum):
+    """How a part is."""
+
+    OK = "ok"
+    NOTE = "note"
+    BAD = "bad"
+
+
+class Check(Value):
+    """One line of the report."""
+
+    name: str
+    level: Level
+    line: str
+
+
+class NotInUse(Failure):
+    """A part that is optional, and off: nothing is wrong with that."""
+
+    code = "not_in_use"
+
+
+Probe = Callable[[], Awaitable[str]]
+
+
+class Report(Value):
+    """All lines."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing has to be mended."""
+        return all(check.level is not Level.BAD for check in self.checks)
+
+    def as_json(self) -> str:
+        """For programs."""
+        checks = [check.model_dump(mode="json") for check in self.checks]
+        return json.dumps({"ok": self.ok, "checks": checks})
+
+    def as_text(self) -> str:
+        """For a person: a line each."""
+        width = max(len(check.name) for check in self.checks)
+        marks = {Level.OK: "ok  ", Level.NOTE: "note", Level.BAD: "MEND"}
+        return "\n".join(f"{marks[c.level]}  {c.name:<{width}}  {c.line}" for c in self.checks)
+
+
+async def examine(settings: Settings, outside: Mapping[str, Probe]) -> Report:
+    """Run every probe, at once, and report in their order."""
+    probes: dict[str, Probe] = {
+        "python": _python,
+        "temporal server": lambda: _server(settings.temporal),
+        "temporal": lambda: _temporal(settings),
+        **outside,
+        "storage": lambda: _storage(settings),
+        "signing key": lambda: _signing_key(settings),
+        "issuers": lambda: _issuers(settings),
+        "payload keys": lambda: _payload_keys(settings),
+        "openai": lambda: _openai(settings),
+    }
+    return Report(
+        checks=tuple(await asyncio.gather(*(_check(name, p) for name, p in probes.items())))
+    )
+
+
+async def _check(name: str, probe: Probe) -> Check:
+    try:
+        return Check(name=name, level=Level.OK, line=await probe())
+    except NotInUse as off:
+        return Check(name=name, level=Level.NOTE, line=off.message)
+    except Failure as failure:
+        return Check(name=name, level=Level.BAD, line=failure.message)
+
+
+async def _python() -> str:
+    if sys.version_info < OLDEST_PYTHON:
+        raise Unavailable(f"Python {platform.python_version()}: install 3.11 or newer")
+    return f"{platform.python_version()} at {sys.executable}"
+
+
+async def _server(settings: TemporalSettings) -> str:
+    address = settings.address if "address" in settings.model_fields_set else None
+    try:
+        found = await asyncio.to_thread(resolve, address=address, cli=settings.cli)
+    except TemporalServerMissing as missing:
+        tried = "; ".join(missing.extra["tried"])
+        raise Unavailable(f"{missing.message} ({tried})") from missing
+    return found.reason
+
+
+async def _temporal(settings: Settings) -> str:
+    # Imported here: half a second that the other commands of the root need not pay.
+    from runtime.polling import hosts_by_queue  # noqa: PLC0415
+    from runtime.temporal import connect  # noqa: PLC0415
+
+    client = await connect(_reachable(settings))
+    hosts = await hosts_by_queue(client, settings.worker.queues)
+    idle = [queue for queue, names in hosts.items() if not names]
+    if idle:
+        raise Unavailable(
+            f"nobody serves {' and '.join(idle)}: start a worker with `voicekeep worker`"
+        )
+    everywhere = sorted(set().union(*hosts.values()))
+    if len(everywhere) > 1 and settings.storage.storage == "disk":
+        raise Unavailable(
+            f"workers run on {', '.join(everywhere)}, and STORAGE=disk keeps recordings on one "
+            "host: run them on one, or share DATA_DIR between them"
+        )
+    return f"{client.service_client.config.target_host}, workers on {', '.join(everywhere)}"
+
+
+def _reachable(settings: Settings) -> TemporalSettings:
+    """The server of the `up` that runs on the folder, else the configured one."""
+    running = read_running(settings.data_dir)
+    if "address" in settings.temporal.model_fields_set:
+        return settings.temporal
+    if running is None:
+        raise NotInUse(
+            f"nothing runs on {settings.data_dir}: start it with `voicekeep up`, or set "
+            "TEMPORAL_ADDRESS"
+        )
+    return settings.temporal.model_copy(
+        update={"address": running.temporal, "namespace": running.namespace}
+    )
+
+
+async def _storage(settings: Settings) -> str:
+    folder = settings.files_dir
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise Unavailable(f"{there} cannot be written: give it to this user, or set DATA_DIR")
+    free = shutil.disk_usage(there).free
+    if free < ROOM_BYTES:
+        raise Unavailable(f"{there} has {free >> 20} MiB left: make room, or set DATA_DIR")
+    return f"{folder}, {free >> 30} GiB free"
+
+
+async def _signing_key(settings: Settings) -> str:
+    path = settings.data_dir / KEY_FILE
+    if not path.exists():
+        raise NotInUse("none yet; `voicekeep up` and `voicekeep token` make it")
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise Unavailable(f"{path} can be read by others: chmod 600 {path}")
+    return f"{path}, key id {EmbeddedIssuer.open(settings.data_dir).kid}"
+
+
+async def _issuers(settings: Settings) -> str:
+    issuers = settings.tokens.issuers()
+    if not issuers:
+        raise NotInUse("only tokens of `voicekeep token`: set MANA_CORE_AUTH_URL or AUTH_ISSUERS")
+    async with _outside() as client:
+        for issuer in issuers:
+            try:
+                answer = await client.get(issuer.jwks_url)
+                count = len(read_key_set(answer.raise_for_status().json()))
+            except (httpx.HTTPError, ValueError) as error:
+                raise Unavailable(
+                    f"no key set at {issuer.jwks_url} ({type(error).__name__}): check the address"
+                ) from error
+            if not count:
+                raise Unavailable(f"{issuer.jwks_url} has no EdDSA, ES256 or RS256 key")
+    return ", ".join(issuer.issuer for issuer in issuers)
+
+
+async def _payload_keys(settings: Settings) -> str:
+    keys = settings.temporal.payload_keys
+    if not keys:
+        raise NotInUse("Temporal stores payloads unsealed: set TEMPORAL_PAYLOAD_KEYS to seal them")
+    return f"sealed with {keys[0].id}, {len(keys)} key(s) open"
+
+
+async def _openai(settings: Settings) -> str:
+    wanted = settings.transcription
+    if "openai" not in wanted.tiers():
+        raise NotInUse("off: set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own")
+    base = wanted.openai_base_url or "https://api.openai.com/v1"
+    key = wanted.openai_api_key.get_secret_value() if wanted.openai_api_key else ""
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    async with _outside() as client:
+        try:
+            answer = await client.get(f"{base}/models", headers=headers)
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                f"{base} does not answer ({type(error).__name__}): check OPENAI_BASE_URL"
+            ) from error
+    if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        raise Unavailable(f"{base} refuses the key: check OPENAI_API_KEY")
+    return f"{base}, model {wanted.openai_transcription_model}"
+
+
+def _outside() -> httpx.AsyncClient:
+    return httpx.AsyncClient(timeout=OUTSIDE_SECONDS, trust_env=False, follow_redirects=False)

@@ -1,0 +1,87 @@
+"""What a person sees while a recording is on its way; nothing when nobody watches."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any, Final, cast
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+WORDS: Final = {
+    "queued": "waiting for a worker",
+    "reserve": "holding credits",
+    "probe": "looking into the audio",
+    "convert": "converting",
+    "transcribe": "transcribing",
+    "settle": "settling the price",
+    "headline": "finding a headline",
+    "announce": "telling who asked",
+    "done": "done",
+}
+
+
+class Progress:
+    """Bars on stderr: one for the upload, one for the job."""
+
+    def __init__(self, bars: Bars, upload: TaskID, job: TaskID) -> None:
+        self._bars = bars
+        self._upload = upload
+        self._job = job
+
+    def reading(self, source: IO[bytes], size: int) -> IO[bytes]:
+        """The file, counted as it is read."""
+        self._bars.update(self._upload, total=size, visible=True)
+        return cast("IO[bytes]", _Counted(source, self._bars, self._upload))
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Show one event of the job."""
+        data = event["data"]
+        step = str(data.get("step") or "queued")
+        tier = f" ({data['tier']})" if data.get("tier") else ""
+        self._bars.update(
+            self._job,
+            description=f"{WORDS.get(step, step)}{tier}",
+            completed=100 if event["type"] == "done" else data.get("percent", 0),
+            visible=True,
+        )
+
+
+class _Counted:
+    """A file that says how much of it was read."""
+
+    def __init__(self, source: IO[bytes], bars: Bars, task: TaskID) -> None:
+        self._source = source
+        self._bars = bars
+        self._task = task
+
+    def read(self, size: int = -1) -> bytes:
+        """Read and count."""
+        data = self._source.read(size)
+        self._bars.advance(self._task, len(data))
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self.read(1 << 16), b"")
+
+
+@contextmanager
+def shown(*, quiet: bool = False) -> Iterator[Progress]:
+    """Bars while the block runs, when stderr is a terminal."""
+    console = Console(stderr=True)
+    bars = Bars(
+        SpinnerColumn(),
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )
+    with bars:
+        upload = bars.add_task("sending", visible=False)
+        job = bars.add_task("waiting for a worker", total=100, visible=False)
+        yield Progress(bars, upload, job)
