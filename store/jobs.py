@@ -283,8 +283,19 @@ class Jobs:
             await self._memos.withdraw(withdrawn.subject_id, user_id, job_id)
         return True
 
-    async def requeue(self, job_id: str, user_id: str, *, deadline_seconds: float) -> StaleJob:
+    async def requeue(
+        self,
+        job_id: str,
+        user_id: str,
+        *,
+        deadline_seconds: float,
+        changes: Mapping[str, Any] | None = None,
+    ) -> StaleJob:
         """Queue a failed or cancelled job once more: a round higher, in ``request`` too.
+
+        Args:
+            deadline_seconds: the job has ended so long from now.
+            changes: what is asked for otherwise than before; the rest of ``request`` stays.
 
         Raises:
             Conflict: ``invalid_transition``, the job has not failed.
@@ -295,6 +306,7 @@ class Jobs:
         if found is None:
             raise NotFound
         again = int(found.request.get("round", 1)) + 1
+        news = {**(changes or {}), "round": again}
         values = {
             **_own(job_id, user_id),
             "now": now,
@@ -305,7 +317,7 @@ class Jobs:
         statement = _moving(JobState.QUEUED).values(
             {
                 jobs.c.round: jobs.c.round + 1,
-                jobs.c.request: merged(jobs.c.request, {"round": again}, self._session.dialect),
+                jobs.c.request: merged(jobs.c.request, news, self._session.dialect),
                 jobs.c.tier: None,
                 jobs.c.started_at: None,
                 jobs.c.finished_at: None,
@@ -317,7 +329,7 @@ class Jobs:
             raise Conflict("Only a job that failed can be tried again", code="invalid_transition")
         data = {"state": JobState.QUEUED, "previous": changed.previous_state, "round": again}
         await self._event(job_id, changed.event_seq, EventType.STATE, data, changed.updated_at)
-        return found.model_copy(update={"request": {**found.request, "round": again}})
+        return found.model_copy(update={"request": {**found.request, **news}})
 
     async def event_seqs(self, job_ids: Collection[str]) -> Mapping[str, int]:
         """Number of the latest event of each job that is there, whoever owns it."""

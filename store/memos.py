@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     Select,
+    Update,
     and_,
     bindparam,
     case,
@@ -261,6 +262,27 @@ class Memos:
         changes = {"processing": {process: state}}
         await self._merge(memo_id, user_id, {"metadata": changes})
 
+    async def begin_again(self, memo_id: str, user_id: str, *, source: Mapping[str, Any]) -> Memo:
+        """Merge what a new round stands on into ``source``; its transcription is pending again.
+
+        Raises:
+            NotFound: there is no such memo of this user.
+        """
+        now = self._session.now
+        state = {"status": MemoStatus.PENDING, "updated_at": now.isoformat(), "error": None}
+        metadata = {"processing": {TRANSCRIPTION: state}}
+        statement = (
+            self._merging({"source": source, "metadata": metadata})
+            .where(memos.c.deleted_at.is_(None))
+            .values({memos.c.audio_path: source.get("audio_path")})
+        )
+        row = await self._session.row(
+            statement.returning(memos), {**_own(memo_id, user_id), "now": now}
+        )
+        if row is None:
+            raise NotFound
+        return _memo(row)
+
     async def save_transcript(
         self, memo_id: str, user_id: str, tier: str, transcript: Mapping[str, Any]
     ) -> None:
@@ -283,12 +305,15 @@ class Memos:
     async def _merge(
         self, memo_id: str, user_id: str, changes: Mapping[str, Mapping[str, Any]]
     ) -> None:
+        values = {**_own(memo_id, user_id), "now": self._session.now}
+        await self._session.run(self._merging(changes), values)
+
+    def _merging(self, changes: Mapping[str, Mapping[str, Any]]) -> Update:
         columns = {
             memos.c[name]: merged(memos.c[name], change, self._session.dialect)
             for name, change in changes.items()
         }
-        statement = update(memos).where(_OWN).values({**columns, memos.c.updated_at: _UPDATED})
-        await self._session.run(statement, {**_own(memo_id, user_id), "now": self._session.now})
+        return update(memos).where(_OWN).values({**columns, memos.c.updated_at: _UPDATED})
 
     async def save_headline(self, memo_id: str, user_id: str, headline: Headline) -> None:
         """Write title and intro; a title the user set by hand is kept."""
