@@ -22,7 +22,9 @@ from store.idempotency import Idempotency
 from store.jobs import Jobs
 from store.media import Media
 from store.memos import Memos
+from store.profiles import Profiles
 from store.session import Session
+from store.spaces import Spaces
 from store.transcripts import Transcripts
 
 STARTING_CREDITS: Final = 150
@@ -43,6 +45,8 @@ class Transaction:
         self.transcripts = Transcripts(session, self.memos)
         self.credits = Credits(session)
         self.media = Media(session)
+        self.spaces = Spaces(session)
+        self.profiles = Profiles(session)
         self.idempotency = Idempotency(session)
 
 

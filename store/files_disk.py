@@ -1,0 +1,323 @@
+"""Recordings on disk: ``<root>/user-uploads/<key>``.
+
+A file is written beside, in ``<root>/incoming``, and moved to its place when all of it is on the
+disk: whoever reads sees the whole file, or the one before, or none. What a killed process leaves in
+``incoming`` is nobody's, and swept when it is old.
+
+Nothing here blocks the event loop; the threads are the store's own, so that a slow disk delays
+nobody but those who read it.
+"""
+
+import asyncio
+import errno
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+from uuid import uuid4
+
+from contracts.audio import StoredFile
+from contracts.errors import InvalidInput, NotFound, Unavailable
+from store.folders import Folder, Found
+from store.storage_keys import folder_and_start, names_of
+
+BUCKET: Final = "user-uploads"
+INCOMING: Final = "incoming"
+UNFINISHED: Final = ".part"
+CHUNK_BYTES: Final = 1024 * 1024
+THREADS: Final = 8
+LIST_PAGE: Final = 500
+RESERVE_BYTES: Final = 256 * 1024 * 1024
+CHECK_EVERY_BYTES: Final = 16 * 1024 * 1024
+FULL_RETRY_SECONDS: Final = 60.0
+AWAY_RETRY_SECONDS: Final = 5.0
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_KEY: Final = frozenset(
+    {errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTEMPTY, errno.EEXIST}
+)
+
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+T = TypeVar("T")
+
+
+class DiskFiles:
+    """The storage of one host.
+
+    Args:
+        root: folder of the storage; made when it is not there.
+        reserve_bytes: room on the disk that is left to others: no file is begun or gone on with
+            when there is less.
+    """
+
+    def __init__(self, root: Path, *, reserve_bytes: int = RESERVE_BYTES) -> None:
+        self._bucket = Folder(root / BUCKET)
+        self._incoming = Folder(root / INCOMING)
+        self._root = root
+        self._reserve_bytes = reserve_bytes
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="voicekeep-files")
+
+    async def ping(self) -> None:
+        """Whether something could be stored now.
+
+        Raises:
+            Unavailable: the folder cannot be written to, or the disk is full.
+        """
+        await self._off_loop(self._ready)
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes], *, media_type: str) -> StoredFile:  # noqa: ARG002 - a disk keeps no types
+        """Store a stream whole or not at all; an existing file is replaced in one move.
+
+        Raises:
+            InvalidInput: ``invalid_path``.
+            Unavailable: ``storage_full``, or the disk fails.
+        """
+        names = names_of(key)
+        async with self._unfinished() as unfinished:
+            waiting, held = [], 0
+            async for chunk in chunks:
+                waiting.append(chunk)
+                held += len(chunk)
+                if held >= CHUNK_BYTES:
+                    await self._off_loop(unfinished.write, waiting)
+                    waiting, held = [], 0
+            await self._off_loop(unfinished.write, waiting)
+            return await self._off_loop(self._finish, unfinished, names)
+
+    async def put_file(self, key: str, path: Path, *, media_type: str) -> StoredFile:
+        """Store a local file whole or not at all.
+
+        Raises:
+            InvalidInput: ``invalid_path``.
+            Unavailable: ``storage_full``, or the disk fails.
+        """
+
+        async def content() -> AsyncIterator[bytes]:
+            with path.open("rb") as file:
+                while chunk := await self._off_loop(file.read, CHUNK_BYTES):
+                    yield chunk
+
+        return await self.put(key, content(), media_type=media_type)
+
+    async def find(self, key: str) -> StoredFile | None:
+        """Size and time of a file, or none."""
+        found = await self._off_loop(self._bucket.find, names_of(key))
+        return None if found is None else _stored(found)
+
+    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from ``start`` up to and without ``end``.
+
+        Raises:
+            NotFound: there is no such file.
+        """
+        descriptor = await self._open(key)
+        try:
+            place = start
+            while end is None or place < end:
+                wanted = CHUNK_BYTES if end is None else min(CHUNK_BYTES, end - place)
+                chunk = await self._off_loop(os.pread, descriptor, wanted, place)
+                if not chunk:
+                    return
+                place += len(chunk)
+                yield chunk
+        finally:
+            os.close(descriptor)
+
+    @asynccontextmanager
+    async def local(self, key: str) -> AsyncIterator[Path]:
+        """The file itself, for reading.
+
+        Raises:
+            NotFound: there is no such file.
+        """
+        os.close(await self._open(key))
+        yield self._bucket.path.joinpath(*names_of(key))
+
+    async def _open(self, key: str) -> int:
+        names = names_of(key)
+        try:
+            descriptor, _ = await self._off_loop(self._bucket.open_file, names)
+        except FileNotFoundError:
+            raise NotFound from None
+        return descriptor
+
+    async def delete(self, key: str) -> bool:
+        """Remove a file; false when there was none."""
+        return await self._off_loop(self._bucket.remove, names_of(key))
+
+    async def list(self, prefix: str) -> AsyncIterator[StoredFile]:
+        """Every file below a prefix, recursively, in no order, a page of them in memory."""
+        walk = self._bucket.walk(*folder_and_start(prefix))
+        try:
+            while page := await self._off_loop(walk.some, LIST_PAGE):
+                for found in page:
+                    yield _stored(found)
+        finally:
+            walk.close()
+
+    async def sweep(self, older_than_seconds: float) -> int:
+        """Remove what killed processes left unfinished; returns how many.
+
+        Args:
+            older_than_seconds: what was written to since is still being written.
+        """
+        return await self._off_loop(self._sweep, older_than_seconds)
+
+    async def unfinished(self, older_than_seconds: float) -> int:
+        """How many files ``sweep`` would remove."""
+        return await self._off_loop(lambda: len(list(self._leftovers(older_than_seconds))))
+
+    def _sweep(self, older_than_seconds: float) -> int:
+        removed = 0
+        for path in self._leftovers(older_than_seconds):
+            path.unlink(missing_ok=True)
+            removed += 1
+        return removed
+
+    def _leftovers(self, older_than_seconds: float) -> Iterator[Path]:
+        before = time.time() - older_than_seconds
+        walk = self._incoming.walk((), "")
+        while page := walk.some(LIST_PAGE):
+            for found in page:
+                if found.key.endswith(UNFINISHED) and found.modified_at <= before:
+                    yield self._incoming.path / found.key
+
+    @asynccontextmanager
+    async def _unfinished(self) -> AsyncIterator["_Unfinished"]:
+        unfinished = await self._off_loop(self._begin)
+        try:
+            yield unfinished
+        finally:
+            unfinished.discard()
+
+    def _begin(self) -> "_Unfinished":
+        with _folders_stay():
+            self._ready()
+            return _Unfinished(self._incoming.path / f"{uuid4().hex}{UNFINISHED}", self._check_room)
+
+    def _finish(self, unfinished: "_Unfinished", names: tuple[str, ...]) -> StoredFile:
+        unfinished.close()
+        with _folders_stay():
+            self._bucket.take_in(unfinished.path, names)
+        return StoredFile(
+            key="/".join(names),
+            size=unfinished.size,
+            sha256=unfinished.digest.hexdigest(),
+            modified_at=unfinished.modified_at,
+        )
+
+    def _ready(self) -> None:
+        self._bucket.make()
+        self._incoming.make()
+        if not os.access(self._incoming.path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "The storage folder cannot be written to")
+        self._check_room()
+
+    def _check_room(self) -> None:
+        if shutil.disk_usage(self._root).free < self._reserve_bytes:
+            raise OSError(errno.ENOSPC, "The disk is full")
+
+    async def _off_loop(self, call: Callable[..., T], *arguments: object) -> T:
+        """Run a call in a thread, and stay until it is done even when cancelled meanwhile.
+
+        What the call works on (a descriptor, a file) is let go of by whoever called: never while a
+        thread is still at it.
+        """
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._threads, _in_our_words, call, *arguments)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await _done(future)
+            raise
+
+
+async def _done(future: "asyncio.Future[T]") -> None:
+    while not future.done():
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            # The caller raises the first one; the thread comes first.
+            continue
+    future.exception()
+
+
+class _Unfinished:
+    """A file that is being written, in a thread."""
+
+    def __init__(self, path: Path, check_room: Callable[[], None]) -> None:
+        self.path = path
+        self.size = 0
+        self.digest = hashlib.sha256()
+        self.modified_at = 0.0
+        self._check_room = check_room
+        self._checked = 0
+        self._file = os.fdopen(os.open(path, _NEW, 0o600), "wb", buffering=0)
+
+    def write(self, chunks: "list[bytes]") -> None:
+        """Append, and look after the room on the disk now and then."""
+        for chunk in chunks:
+            view = memoryview(chunk)
+            while view:
+                view = view[self._file.write(view) :]
+            self.digest.update(chunk)
+            self.size += len(chunk)
+        if self.size - self._checked >= CHECK_EVERY_BYTES:
+            self._check_room()
+            self._checked = self.size
+
+    def close(self) -> None:
+        """Have all of it on the disk."""
+        os.fsync(self._file.fileno())
+        self.modified_at = os.fstat(self._file.fileno()).st_mtime
+        self._file.close()
+
+    def discard(self) -> None:
+        """Remove what is left of it; nothing, when it was moved to its place."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def _stored(found: Found) -> StoredFile:
+    return StoredFile(key=found.key, size=found.size, modified_at=found.modified_at)
+
+
+@contextmanager
+def _folders_stay() -> Iterator[None]:
+    """Somebody who removes folders below a writer breaks the storage; no file is missing."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise OSError(errno.EIO, "A folder of the storage went away") from error
+
+
+def _in_our_words(call: Callable[..., T], *arguments: object) -> T:
+    with _translated():
+        return call(*arguments)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the file system says into our failures; absence is for the caller to name."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in _NO_KEY:
+            raise InvalidInput("Not a storage key", code="invalid_path") from error
+        if error.errno in _FULL:
+            raise Unavailable(
+                "There is no room in storage", code="storage_full", retry_after=FULL_RETRY_SECONDS
+            ) from error
+        raise Unavailable(
+            "Storage does not answer now",
+            code="storage_unavailable",
+            retry_after=AWAY_RETRY_SECONDS,
+        ) from error
