@@ -28,12 +28,12 @@ SHA256: Final = "675778b309a22dfc9b7d37f7621976bba491d2a5f8c59696bd77fd6d0727135
 DATA: Final = f"{PACKAGE}-{VERSION}/test/data/"
 KEPT: Final = ("librivox/", "cards/", "goforward.raw", "awful.wav", "null.wav", "bad.wav")
 SUFFIXES: Final = (".wav", ".raw", "transcription")
-RECIPE: Final = f"{SHA256} 1"
+RECIPE: Final = f"{SHA256} 2"
 """Changes when the same download has to be made into something else."""
 
 MUST_BE_HEARD: Final = (
     *("leisure", "consider", "power", "young", "cold", "hearted", "selfish"),
-    *("married", "amiable", "woman", "respectable", "himself"),
+    *("amiable", "woman", "respectable"),
 )
 """Words of the memo that the weakest engine, pocketsphinx, gets every time."""
 
