@@ -109,7 +109,7 @@ async def up(plan: Plan, listener: Listener) -> None:
     with ExitStack() as stack:
         lock = stack.enter_context(folder.locked())
         stack.callback(folder.withdraw)
-        supervisor = Supervisor(listener.restarted)
+        supervisor = Supervisor()
         setup = Setup(plan, folder, supervisor, stack, lock)
         try:
             await _first(setup.run(listener), stop.wait())
@@ -162,6 +162,7 @@ class Setup:
                 f"Not ready within {START_SECONDS:.0f} s; the logs say why"
             ) from error
         self._folder.announce(self._running())
+        self._supervisor.tell(listener.restarted)
         listener.ready(self._ready(time.monotonic() - began))
         if self._plan.then is not None:
             await self._afterwards(self._plan.then)

@@ -39,14 +39,10 @@ class StartFailed(Unavailable):
 
 
 class Supervisor:
-    """Starts children and short tasks, watches over them and ends them all.
+    """Starts children and short tasks, watches over them and ends them all."""
 
-    Args:
-        restarted: told of every restart.
-    """
-
-    def __init__(self, restarted: Restarted) -> None:
-        self._tell = restarted
+    def __init__(self) -> None:
+        self._listener: Restarted | None = None
         self._children: dict[str, Child] = {}
         self._tasks: set[subprocess.Popen[bytes]] = set()
         adopt_orphans()
@@ -79,6 +75,10 @@ class Supervisor:
             self._tasks.discard(process)
         if status:
             raise StartFailed(f"{command.name} ended with status {status}; its log says why")
+
+    def tell(self, listener: Restarted) -> None:
+        """Tell of every restart from now on."""
+        self._listener = listener
 
     async def check_lives(self) -> None:
         """Return never; raise when a child keeps dying.
@@ -114,4 +114,5 @@ class Supervisor:
         ours = {child.pid for child in self._children.values()} | {p.pid for p in self._tasks}
         if strays := end_orphans(ours):
             log.info("orphans.ended", count=strays, of=name)
-        self._tell(name, pid, old_pid)
+        if self._listener is not None:
+            self._listener(name, pid, old_pid)
