@@ -1,0 +1,1 @@
+"""The HTTP front: it asks, and never decides what becomes of a job."""

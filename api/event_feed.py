@@ -1,0 +1,142 @@
+"""Job events, from the database to whoever watches: one poller for all watchers of a process.
+
+A tick asks for the latest event number of every watched job in one statement, and reads events only
+of jobs where it has grown. Without watchers nothing is asked.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+
+from api.measures import Measures
+from contracts.errors import Unavailable
+from contracts.jobs import EventType, JobEvent
+from store.database import Database
+
+TICK_SECONDS: Final = 0.25
+AWAY_SECONDS: Final = 2.0
+"""Pause while the database is away; streams stay open and go on afterwards."""
+
+log = structlog.get_logger()
+
+
+class _Watcher:
+    def __init__(self, job_id: str, user_id: str, seen: int) -> None:
+        self.job_id = job_id
+        self.user_id = user_id
+        self.seen = seen
+        # An event and whether it is the last there will be; none: the job is gone.
+        self.queue: asyncio.Queue[tuple[JobEvent, bool] | None] = asyncio.Queue()
+
+    def give(self, events: Iterable[JobEvent], latest: int) -> None:
+        """Hand over the events not seen yet; they come in the order of their numbers."""
+        for event in events:
+            if event.seq > self.seen:
+                self.seen = event.seq
+                last = event.type is EventType.DONE and event.seq >= latest
+                self.queue.put_nowait((event, last))
+
+
+class EventFeed:
+    """Serves the events of jobs to any number of watchers.
+
+    Args:
+        database: read only while somebody watches.
+        measures: counts the watchers.
+        tick: seconds between two looks.
+    """
+
+    def __init__(
+        self, database: Database, measures: Measures, *, tick: float = TICK_SECONDS
+    ) -> None:
+        self._database = database
+        self._measures = measures
+        self._tick = tick
+        self._watchers: set[_Watcher] = set()
+        self._wanted = asyncio.Event()
+        self._poller: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start the poller."""
+        self._poller = asyncio.create_task(self._poll(), name="event-feed")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the poller and end every stream."""
+        for watcher in self._watchers:
+            watcher.queue.put_nowait(None)
+        if self._poller is not None:
+            self._poller.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._poller
+
+    async def watch(self, job_id: str, user_id: str, after: int) -> AsyncIterator[JobEvent]:
+        """Events of a job the user owns, from the one after ``after`` up to the last.
+
+        Ends after the ``done`` event that nothing follows, or when the job is erased.
+        """
+        async with self._watching(job_id, user_id, after) as watcher:
+            while (given := await watcher.queue.get()) is not None:
+                event, last = given
+                yield event
+                if last:
+                    return
+
+    @asynccontextmanager
+    async def _watching(self, job_id: str, user_id: str, after: int) -> AsyncIterator[_Watcher]:
+        watcher = _Watcher(job_id, user_id, after)
+        self._watchers.add(watcher)
+        self._measures.watchers.inc()
+        self._wanted.set()
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
+            self._measures.watchers.dec()
+
+    async def _poll(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            pause = self._tick
+            try:
+                await self._look()
+            except Unavailable:
+                log.warning("events.unavailable", watchers=len(self._watchers))
+                pause = AWAY_SECONDS
+            if self._watchers:
+                # A new watcher is served at once; the others with it.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wanted.wait(), pause)
+                self._wanted.set()
+
+    async def _look(self) -> None:
+        by_job: defaultdict[str, list[_Watcher]] = defaultdict(list)
+        for watcher in self._watchers:
+            by_job[watcher.job_id].append(watcher)
+        async with self._database.read() as tx:
+            latest = await tx.jobs.event_seqs(list(by_job))
+            grown: defaultdict[str, dict[str, int]] = defaultdict(dict)
+            for job_id, watchers in by_job.items():
+                if job_id not in latest:
+                    for watcher in watchers:
+                        watcher.queue.put_nowait(None)
+                    continue
+                for watcher in watchers:
+                    if watcher.seen < latest[job_id]:
+                        seen = grown[watcher.user_id]
+                        seen[job_id] = min(seen.get(job_id, watcher.seen), watcher.seen)
+            for user_id, seen in grown.items():
+                for event in await tx.jobs.events_after(seen, user_id):
+                    for watcher in by_job[event.job_id]:
+                        watcher.give([event], latest[event.job_id])

@@ -1,0 +1,64 @@
+"""The same request sent twice is done once: what an ``Idempotency-Key`` promises.
+
+A key is kept in the transaction that writes the job's rows, together with the answer, so there is
+no moment in which one exists without the other. Until the workflow has been started the key is
+busy; a process that dies in between leaves a key whose time runs out, and the next try goes on from
+there. Only answers of work that was accepted are kept: what was refused changed nothing, and is
+judged anew.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, Final, NamedTuple
+
+from fastapi import Header
+
+from contracts.errors import Conflict, KeyReused
+from contracts.idempotency import IN_USE, KeptAnswer
+
+BUSY_SECONDS: Final = 15.0
+"""How long the first try may take from its rows to its answer; Temporal answers within five."""
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Drawn by the client, one per piece of work: a retry with the same key and "
+        "the same request gets the first answer, for 24 hours.",
+    ),
+]
+
+
+class Key(NamedTuple):
+    """A client's key and what its request was."""
+
+    text: str
+    fingerprint: str
+
+
+def key_of(text: str | None, method: str, path: str, *content: Any) -> Key | None:
+    """The key of a request, if it has one.
+
+    Args:
+        content: what else makes two requests the same: fields, digests of files; JSON values.
+    """
+    if text is None:
+        return None
+    canonical = json.dumps([method, path, *content], sort_keys=True, separators=(",", ":"))
+    return Key(text, hashlib.sha256(canonical.encode()).hexdigest())
+
+
+def check(key: Key, kept: KeptAnswer) -> None:
+    """Whether what a key came with before may be answered with.
+
+    Raises:
+        KeyReused: it came with another request.
+        Conflict: ``key_in_use``, that request is still in flight.
+    """
+    if kept.fingerprint != key.fingerprint:
+        raise KeyReused("This Idempotency-Key was used before, for another request")
+    if kept.busy:
+        raise Conflict(IN_USE, code="key_in_use", retry_after=1)

@@ -1,0 +1,92 @@
+"""The HTTP app; nothing is opened before it runs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from api.admission import on_unrouted
+from api.dependencies import Jobs, open_services
+from api.description import DESCRIPTION, TAGS, VERSION, describe
+from api.errors import on_failure, on_invalid_request
+from api.measures import Measures
+from api.middleware import REQUEST_ID_HEADER, RequestContext
+from api.routes import ROUTERS
+from contracts.errors import Failure
+from runtime.settings import Settings
+
+CORS_HEADERS: Final = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "X-Internal-API-Key",
+    "X-Request-ID",
+    "X-Service-Key",
+)
+EXPOSED_HEADERS: Final = (
+    "Location",
+    "Retry-After",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    REQUEST_ID_HEADER,
+)
+
+
+def create_app(settings: Settings, *, jobs: Jobs | None = None) -> FastAPI:
+    """The app over one set of settings.
+
+    Args:
+        settings: read once, in the root.
+        jobs: who starts workflows; Temporal, unless a test hands in its own.
+    """
+    measures = Measures()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_services(settings, measures, jobs) as services:
+            app.state.services = services
+            yield
+
+    app = FastAPI(
+        title="Voicekeep",
+        summary="Durable voice jobs",
+        description=DESCRIPTION,
+        version=VERSION,
+        openapi_tags=TAGS,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        middleware=[_cors(settings), Middleware(RequestContext, measures=measures)],
+        exception_handlers={
+            Failure: on_failure,
+            RequestValidationError: on_invalid_request,
+            HTTPException: on_unrouted,
+        },
+        # Its spans and log records would carry request values; ours carry none.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    describe(app)
+    return app
+
+
+def _cors(settings: Settings) -> Middleware:
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=settings.server.cors_origins,
+        allow_credentials=True,
+        allow_methods=("GET", "POST", "PATCH", "DELETE"),
+        allow_headers=CORS_HEADERS,
+        expose_headers=EXPOSED_HEADERS,
+        max_age=600,
+    )

@@ -1,0 +1,310 @@
+"""Starts the job of a memo: rows first, in one transaction, then the workflow.
+
+A process that dies between the two leaves a queued job; the client's retry starts it, or
+``reconcile`` does. When Temporal is away the rows are taken back, so an answer of 503 means that
+nothing was begun and nothing will be.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from uuid import uuid4
+
+from api import idempotency
+from api.dependencies import Services
+from api.idempotency import BUSY_SECONDS, Key
+from api.shapes.memos import MemoOptions, MemoStarted, MemoView
+from contracts.errors import Conflict, Forbidden, InsufficientCredits, NotFound, Unavailable
+from contracts.headline import default_title
+from contracts.ids import MEMO, memo_job
+from contracts.jobs import Job, JobState, StaleJob
+from contracts.memo import Memo, MemoJob, MemoStatus
+from contracts.pricing import transcription_price
+from runtime.temporal_jobs import LONGEST_JOB
+from store.database import Transaction
+
+DEADLINE_SECONDS: Final = LONGEST_JOB.total_seconds()
+"""A job has ended so long after it was accepted."""
+
+CREATED: Final = 201
+FINISHED: Final = frozenset({JobState.COMPLETED, JobState.COMPLETED_NO_TRANSCRIPT})
+
+ENDING_TRIES: Final = 20
+ENDING_PAUSE: Final = 0.1
+"""A failed job's workflow may take moments to close after its last word; a retry waits for it."""
+
+
+class Recording(NamedTuple):
+    """What a user asks to be transcribed.
+
+    Attributes:
+        path: storage key, checked to be the user's own.
+        seconds: as the client claims.
+        media_type: as the first bytes say, or else as the client claims.
+        language: what the client asks for, for the title until there is a headline.
+    """
+
+    user_id: str
+    path: str
+    seconds: float
+    media_type: str
+    options: MemoOptions
+    language: str | None
+
+
+class Started(NamedTuple):
+    """The answer, and whether it stands on this very recording's file or on an earlier one."""
+
+    answer: Mapping[str, Any]
+    adopted: bool
+
+
+class OutcomeUnknown(Unavailable):
+    """The database went away while it was told to commit: the rows may be there or not."""
+
+
+class _Entered(NamedTuple):
+    """What the rows say is to be done.
+
+    Attributes:
+        job: to be started; none when that is known to have happened.
+        fresh: its rows were written just now, so they can be taken back.
+    """
+
+    answer: Mapping[str, Any]
+    adopted: bool
+    job: StaleJob | None
+    fresh: bool = False
+
+
+class MemoStart:
+    """Accepts recordings and starts their jobs."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._database = services.database
+
+    async def start(self, recording: Recording, key: Key | None) -> Started:
+        """Accept a recording: its job exists, and runs, once this returns.
+
+        Raises:
+            NotFound: the memo id is somebody else's.
+            Forbidden: the user is no member of the space.
+            Conflict: ``already_running``, ``already_finished``, or ``key_in_use``.
+            KeyReused: the key came before with another request.
+            InsufficientCredits: too few are free for the claimed length.
+            OutcomeUnknown: the database went away in the very moment of the commit.
+            Unavailable: Temporal or the database is away; nothing was begun.
+        """
+        entered = None
+        try:
+            async with self._database.write() as tx:
+                entered = await self._enter(tx, recording, key)
+        except Unavailable as failure:
+            if entered is None:
+                raise
+            raise OutcomeUnknown(failure.message, retry_after=failure.retry_after) from failure
+        if entered.job is not None:
+            await self._launch(entered, entered.job, key)
+        return Started(entered.answer, entered.adopted)
+
+    async def _enter(self, tx: Transaction, recording: Recording, key: Key | None) -> _Entered:
+        rows = _Rows(tx, self._services, recording)
+        if key is None:
+            return await rows.enter()
+        user_id = recording.user_id
+        kept = await tx.idempotency.find(user_id, key.text, busy_seconds=BUSY_SECONDS)
+        if kept is not None:
+            idempotency.check(key, kept)
+            # Its process may have died before the workflow was started.
+            job = None
+            if not kept.finished:
+                job = await tx.jobs.described(kept.answer["jobId"], user_id)
+            return _Entered(kept.answer, adopted=False, job=job)
+        entered = await rows.enter()
+        await tx.idempotency.keep(
+            user_id, key.text, key.fingerprint, answer=entered.answer, busy_seconds=BUSY_SECONDS
+        )
+        return entered
+
+    async def _launch(self, entered: _Entered, job: StaleJob, key: Key | None) -> None:
+        try:
+            await self._start_workflow(job)
+        except Unavailable:
+            if not entered.fresh or await self._take_back(job, key):
+                raise
+            # It runs all the same: only the answer to our call was lost.
+        self._services.measures.jobs_started.labels(job.kind).inc()
+        if key is not None:
+            async with self._database.write() as tx:
+                await tx.idempotency.finish(job.user_id, key.text, CREATED)
+
+    async def _start_workflow(self, job: StaleJob) -> None:
+        """Start it; after a failed round, that round's workflow may be about to close."""
+        tries = 1 if job.request.get("round", 1) == 1 else ENDING_TRIES
+        while not await self._services.jobs.start(job.kind, job.id, job.user_id, job.request):
+            tries -= 1
+            if not tries:
+                return
+            await asyncio.sleep(ENDING_PAUSE)
+
+    async def _take_back(self, job: StaleJob, key: Key | None) -> bool:
+        async with self._database.write() as tx:
+            gone = await tx.jobs.withdraw(job.id, job.user_id)
+            if gone and key is not None:
+                await tx.idempotency.forget(job.user_id, key.text)
+        return gone
+
+
+class _Rows:
+    """The rows of one recording, in one transaction."""
+
+    def __init__(self, tx: Transaction, services: Services, recording: Recording) -> None:
+        self._tx = tx
+        self._services = services
+        self._recording = recording
+        self._user_id = recording.user_id
+        self._options = recording.options
+
+    async def enter(self) -> _Entered:
+        """Write them, or find them; the checks come in the order the contract names."""
+        memo_id = self._options.memo_id
+        memo = None if memo_id is None else await self._tx.memos.find(memo_id, self._user_id)
+        if memo is not None and memo.user_id != self._user_id:
+            raise NotFound
+        if self._options.space_id is not None:
+            await self._check_member(self._options.space_id)
+        if memo is None:
+            return await self._create(memo_id or str(uuid4()))
+        return await self._again(memo)
+
+    async def _check_member(self, space_id: str) -> None:
+        if await self._tx.spaces.role(space_id, self._user_id) is None:
+            raise Forbidden("Not a member of this space")
+
+    async def _check_credits(self) -> None:
+        price = transcription_price(self._recording.seconds)
+        free = (await self._tx.credits.balance(self._user_id)).free
+        if free < price:
+            raise InsufficientCredits(price, free)
+
+    async def _create(self, memo_id: str) -> _Entered:
+        request = self._request(memo_id)
+        # Before the price: somebody else's memo of that id is 404, one's own that is erased 409.
+        memo = await self._tx.memos.create(
+            memo_id,
+            self._user_id,
+            title=self._options.title or default_title(await self._language()),
+            title_by_user=self._options.title is not None,
+            source=self._source(),
+            metadata=self._metadata(),
+            job_id=request.job_id,
+        )
+        await self._check_credits()
+        await self._tx.jobs.create(
+            request.job_id,
+            self._user_id,
+            kind=MEMO,
+            subject_id=memo_id,
+            request=request.model_dump(mode="json"),
+            deadline_seconds=DEADLINE_SECONDS,
+        )
+        await self._stand_on(memo_id)
+        return self._entered(memo, _described(request), fresh=True)
+
+    async def _language(self) -> str | None:
+        """The user's: as set, else as their client asks for."""
+        profile = await self._tx.profiles.find(self._user_id)
+        settings = profile.app_settings.get("memoro") if profile is not None else None
+        chosen = settings.get("language") if isinstance(settings, dict) else None
+        return chosen if isinstance(chosen, str) else self._recording.language
+
+    async def _again(self, memo: Memo) -> _Entered:
+        job = await self._tx.jobs.find(memo_job(memo.id), self._user_id)
+        if job is None:
+            raise Conflict("There is a memo of that id", code="memo_exists")
+        if job.state in FINISHED:
+            raise Conflict("The memo has been transcribed already", code="already_finished")
+        if job.state.final:
+            return await self._new_round(memo, job)
+        if job.state is JobState.RUNNING or job.request["audio_path"] != self._recording.path:
+            raise Conflict("The memo is being transcribed", code="already_running")
+        # The first try's answer was lost: this one joins it.
+        stale = StaleJob(id=job.id, kind=job.kind, user_id=job.user_id, request=job.request)
+        return self._entered(memo, stale)
+
+    async def _new_round(self, memo: Memo, job: Job) -> _Entered:
+        """Run a failed or cancelled job again, with what is asked for now."""
+        request = self._request(memo.id)
+        moved = job.request["audio_path"] != request.audio_path
+        if moved and await self._tx.transcripts.find(job.id, self._user_id) is not None:
+            # What was heard of the old file would be given out as what is in the new one.
+            raise Conflict("The memo stands on another recording", code="memo_exists")
+        await self._check_credits()
+        stale = await self._tx.jobs.requeue(
+            job.id,
+            self._user_id,
+            deadline_seconds=DEADLINE_SECONDS,
+            changes=request.model_dump(mode="json", exclude={"round"}),
+        )
+        memo = await self._tx.memos.begin_again(memo.id, self._user_id, source=self._source())
+        await self._stand_on(memo.id)
+        return self._entered(memo, stale)
+
+    async def _stand_on(self, memo_id: str) -> None:
+        await self._tx.media.claim(self._recording.path, self._user_id, memo_id)
+        if self._options.space_id is not None:
+            await self._tx.spaces.link(memo_id, self._options.space_id, self._user_id)
+
+    def _entered(self, memo: Memo, job: StaleJob, *, fresh: bool = False) -> _Entered:
+        answer = MemoStarted(
+            memo_id=memo.id,
+            audio_path=self._recording.path,
+            memo=MemoView.of(memo),
+            job_id=job.id,
+        )
+        return _Entered(
+            answer.model_dump(mode="json", by_alias=True), adopted=True, job=job, fresh=fresh
+        )
+
+    def _request(self, memo_id: str) -> MemoJob:
+        settings = self._services.settings
+        return MemoJob(
+            job_id=memo_job(memo_id),
+            memo_id=memo_id,
+            user_id=self._user_id,
+            audio_path=self._recording.path,
+            claimed_seconds=self._recording.seconds,
+            languages=tuple(self._options.recording_languages),
+            diarization=self._options.enable_diarization,
+            audio_wait_seconds=settings.limits.audio_wait_seconds,
+            heartbeat_seconds=settings.limits.heartbeat_timeout_seconds,
+        )
+
+    def _source(self) -> dict[str, Any]:
+        return {
+            "audio_path": self._recording.path,
+            "duration": self._recording.seconds,
+            "media_type": self._recording.media_type,
+        }
+
+    def _metadata(self) -> dict[str, Any]:
+        options = self._options
+        given = {
+            "recordingLanguages": options.recording_languages,
+            "recordingStartedAt": options.recording_started_at,
+            "location": options.location,
+            "blueprintId": options.blueprint_id,
+            "enableDiarization": options.enable_diarization,
+        }
+        said = {name: value for name, value in given.items() if value is not None}
+        return said | {"processing": {"transcription": {"status": MemoStatus.PENDING}}}
+
+
+def _described(request: MemoJob) -> StaleJob:
+    return StaleJob(
+        id=request.job_id,
+        kind=MEMO,
+        user_id=request.user_id,
+        request=request.model_dump(mode="json"),
+    )

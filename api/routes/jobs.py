@@ -1,0 +1,68 @@
+"""How far a job is, and how to end it."""
+
+from fastapi import APIRouter
+
+from api.admission import CurrentUser, PollingRoute, user_router
+from api.dependencies import Needs
+from api.shapes.errors import error_responses
+from api.shapes.jobs import JobCancelling, JobView, job_view
+from contracts.errors import Conflict, NotFound
+from contracts.jobs import Job, JobState
+from store.database import Database
+
+TAG = "Jobs"
+
+router = APIRouter()
+_polled = user_router(TAG, route_class=PollingRoute)
+_metered = user_router(TAG)
+
+
+async def find_job(database: Database, job_id: str, user_id: str) -> Job:
+    """A job of the user's own.
+
+    Raises:
+        NotFound: absent, or somebody else's.
+    """
+    async with database.read() as tx:
+        job = await tx.jobs.find(job_id, user_id)
+    if job is None:
+        raise NotFound
+    return job
+
+
+@_polled.get("/jobs/{job_id}", summary="State of a job", responses=error_responses(401, 404, 503))
+async def get_job(job_id: str, user: CurrentUser, needs: Needs) -> JobView:
+    """State, present step and tier, every attempt, credits and the whole timeline.
+
+    May be polled as often as one likes; `…/events` tells the same without polling.
+    """
+    async with needs.database.read() as tx:
+        job = await tx.jobs.find(job_id, user.id)
+        if job is None:
+            raise NotFound
+        attempts = await tx.attempts.list(job_id, user.id)
+        paid = await tx.credits.of_job(user.id, job_id)
+        events = await tx.jobs.events_after({job_id: 0}, user.id)
+    return job_view(job, attempts, paid, events)
+
+
+@_metered.post(
+    "/jobs/{job_id}/cancel",
+    status_code=202,
+    summary="Cancel a job",
+    responses=error_responses(401, 404, 409, 429, 503),
+)
+async def cancel_job(job_id: str, user: CurrentUser, needs: Needs) -> JobCancelling:
+    """Ask a job to end: it releases the credits it held, removes what it left, and is `cancelled`.
+
+    409 when it has ended already.
+    """
+    job = await find_job(needs.database, job_id, user.id)
+    if job.state.final:
+        raise Conflict("The job has ended", code="job_ended")
+    await needs.jobs.cancel(job_id)
+    return JobCancelling(job_id=job_id, state=JobState(job.state))
+
+
+router.include_router(_polled)
+router.include_router(_metered)

@@ -1,0 +1,209 @@
+"""Memos: begin one over a stored recording, list, read, change, delete."""
+
+from typing import Annotated, Final
+
+from fastapi import Header, Request
+from starlette.responses import JSONResponse, Response
+
+from api.admission import CurrentUser, User, user_router
+from api.dependencies import Needs, Services
+from api.idempotency import IdempotencyKey, key_of
+from api.memo_start import DEADLINE_SECONDS, MemoStart, Recording
+from api.paging import DEFAULT_LIMIT, CursorText, Limit, Offset
+from api.shapes.errors import LIST, READ, error_responses
+from api.shapes.memos import (
+    MemoChange,
+    MemoDeleted,
+    MemoList,
+    MemoStarted,
+    MemoView,
+    NewMemo,
+    OneMemo,
+)
+from contracts.errors import Forbidden, InvalidInput, NotFound, Unavailable
+from contracts.ids import ERASE, erase_job, is_uuid
+from contracts.memo import EraseJob, Memo
+from contracts.paging import Cursor
+from store.database import Transaction
+from store.storage_keys import names_of
+
+router = user_router("Memos")
+
+START_ERRORS: Final = (400, 401, 402, 403, 404, 409, 422, 429, 503)
+
+AcceptLanguage = Annotated[
+    str | None,
+    Header(alias="Accept-Language", include_in_schema=False),
+]
+
+
+def check_path(path: str, user_id: str) -> str:
+    """A storage key of the user's own.
+
+    Raises:
+        InvalidInput: ``invalid_path``; somebody else's file and no file are told apart by nobody.
+    """
+    try:
+        names = names_of(path)
+    except InvalidInput as failure:
+        message = "filePath is not a valid storage path"
+        raise InvalidInput(message, code="invalid_path") from failure
+    if names[0] != user_id or len(names) == 1:
+        message = "filePath must lie under the caller's own id"
+        raise InvalidInput(message, code="invalid_path")
+    return path
+
+
+def first_language(accepted: str | None) -> str | None:
+    """The language a client likes best, by its ``Accept-Language``."""
+    return (accepted or "").partition(",")[0].partition(";")[0].strip() or None
+
+
+@router.post(
+    "/memos",
+    status_code=201,
+    summary="Begin a memo over a stored recording",
+    response_model=MemoStarted,
+    responses=error_responses(*START_ERRORS),
+)
+@router.post(
+    "/memos/process",
+    status_code=201,
+    summary="Begin a memo over a stored recording (older spelling)",
+    response_model=MemoStarted,
+    responses=error_responses(*START_ERRORS),
+)
+async def create_memo(
+    request: Request,
+    body: NewMemo,
+    user: CurrentUser,
+    needs: Needs,
+    *,
+    key: IdempotencyKey = None,
+    accept_language: AcceptLanguage = None,
+) -> Response:
+    """Start the durable job that transcribes a recording.
+
+    The recording may still be on its way: the job waits for it a while. `duration` is a hint; what
+    is charged is the measured length, once, when there is a transcript. The same `memoId` again
+    joins a job that waits, and runs one again that failed or was cancelled.
+    """
+    recording = Recording(
+        user_id=user.id,
+        path=check_path(body.file_path, user.id),
+        seconds=body.duration,
+        media_type=body.media_type,
+        options=body,
+        language=first_language(accept_language),
+    )
+    fields = body.model_dump(mode="json", exclude_unset=True)
+    started = await MemoStart(needs).start(
+        recording, key_of(key, request.method, request.url.path, fields)
+    )
+    return JSONResponse(started.answer, 201)
+
+
+@router.get("/memos", summary="List memos", responses=error_responses(*LIST))
+async def list_memos(
+    user: CurrentUser,
+    needs: Needs,
+    limit: Limit = DEFAULT_LIMIT,
+    offset: Offset = 0,
+    cursor: CursorText = None,
+) -> MemoList:
+    """Memos of the caller and of their spaces, newest first.
+
+    `cursor` is as fast on the last page as on the first; `offset` grows slower with every page.
+    """
+    after = None if cursor is None else Cursor.decode(cursor)
+    skipped = 0 if after else offset
+    async with needs.database.read() as tx:
+        page = await tx.memos.page(user.id, limit=limit, offset=skipped, after=after)
+    return MemoList(
+        memos=[MemoView.of(memo) for memo in page.memos],
+        total=page.total,
+        limit=limit,
+        offset=skipped,
+        next_cursor=page.next.encode() if page.next else None,
+    )
+
+
+@router.get("/memos/{memo_id}", summary="Read a memo", responses=error_responses(*READ))
+async def get_memo(memo_id: str, user: CurrentUser, needs: Needs) -> OneMemo:
+    """The memo's row with its status and its job."""
+    async with needs.database.read() as tx:
+        memo = await find_memo(tx, memo_id, user)
+    return OneMemo(memo=MemoView.of(memo))
+
+
+@router.patch(
+    "/memos/{memo_id}",
+    summary="Change a memo",
+    responses=error_responses(400, 401, 403, 404, 429, 503),
+)
+async def change_memo(memo_id: str, body: MemoChange, user: CurrentUser, needs: Needs) -> OneMemo:
+    """Change title, intro, or whether it is pinned or archived; only its owner may.
+
+    A title set by hand is never replaced by a headline.
+    """
+    changes = body.model_dump(exclude_unset=True)
+    async with needs.database.write() as tx:
+        memo = await _own_memo(tx, memo_id, user)
+        if changes:
+            memo = await tx.memos.patch(memo_id, user.id, **changes)
+    return OneMemo(memo=MemoView.of(memo))
+
+
+@router.delete(
+    "/memos/{memo_id}",
+    status_code=202,
+    summary="Delete a memo",
+    responses=error_responses(401, 403, 404, 429, 503),
+)
+async def delete_memo(memo_id: str, user: CurrentUser, needs: Needs) -> MemoDeleted:
+    """Make the memo disappear for every reader at once; a durable job erases all of it.
+
+    A job that still transcribes it is cancelled first. Only its owner may.
+    """
+    erasure = EraseJob(job_id=erase_job(memo_id.lower()), user_id=user.id, memo_id=memo_id.lower())
+    async with needs.database.write() as tx:
+        await _own_memo(tx, memo_id, user)
+        await tx.memos.mark_deleted(memo_id, user.id)
+        await tx.jobs.create(
+            erasure.job_id,
+            user.id,
+            kind=ERASE,
+            subject_id=erasure.memo_id,
+            request=erasure.model_dump(),
+            deadline_seconds=DEADLINE_SECONDS,
+        )
+    await _begin_erasure(needs, erasure)
+    return MemoDeleted(memo_id=erasure.memo_id, job_id=erasure.job_id)
+
+
+async def find_memo(tx: Transaction, memo_id: str, user: User) -> Memo:
+    """A memo the user may read.
+
+    Raises:
+        NotFound: absent, or somebody else's.
+    """
+    memo = await tx.memos.find(memo_id, user.id) if is_uuid(memo_id) else None
+    if memo is None:
+        raise NotFound
+    return memo
+
+
+async def _own_memo(tx: Transaction, memo_id: str, user: User) -> Memo:
+    memo = await find_memo(tx, memo_id, user)
+    if memo.user_id != user.id:
+        raise Forbidden("Only its owner may change a memo")
+    return memo
+
+
+async def _begin_erasure(needs: Services, erasure: EraseJob) -> None:
+    try:
+        await needs.jobs.start(ERASE, erasure.job_id, erasure.user_id, erasure.model_dump())
+    except Unavailable:
+        # The memo is gone already and its job stands in the queue: `reconcile` starts it.
+        return
+    needs.measures.jobs_started.labels(ERASE).inc()

@@ -1,0 +1,1 @@
+"""The JSON clients send and get, one file per noun; the OpenAPI document is made of these."""

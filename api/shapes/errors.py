@@ -1,0 +1,107 @@
+"""The error answer, and how each operation's errors stand in the OpenAPI document."""
+
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ErrorAnswer(BaseModel):
+    """Every error answer; some codes bring further fields."""
+
+    model_config = ConfigDict(extra="allow")
+
+    success: bool = Field(default=False, description="Always false.")
+    error: str = Field(description="One sentence for a person.")
+    code: str = Field(description="Stable name for programs.")
+    requestId: str = Field(description="Stands in the log; also the `X-Request-ID` header.")  # noqa: N815 - the name clients know
+
+
+_RETRY: Final = {
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}}
+}
+_ERRORS: Final[dict[int, tuple[str, dict[str, tuple[str, dict[str, Any]]]]]] = {
+    400: (
+        "The request or one of its fields is not of the form asked for.",
+        {
+            "validation_failed": ("duration is required, filePath is required", {}),
+            "invalid_json": ("Invalid JSON body", {}),
+            "invalid_text": ("Text must not contain NUL", {}),
+        },
+    ),
+    401: (
+        "No bearer token, or one that is not believed.",
+        {"unauthorized": ("Invalid or expired token", {})},
+    ),
+    402: (
+        "Too few credits are free.",
+        {
+            "insufficient_credits": (
+                "Insufficient credits: 120 required, 30 available",
+                {"requiredCredits": 120, "availableCredits": 30},
+            )
+        },
+    ),
+    403: ("The caller may not do this.", {"forbidden": ("Not a member of this space", {})}),
+    404: ("Absent, or somebody else's: told apart by nobody.", {"not_found": ("Not found", {})}),
+    409: (
+        "The state does not allow it now.",
+        {
+            "already_finished": ("The memo has been transcribed already", {}),
+            "already_running": ("The memo is being transcribed", {}),
+            "job_ended": ("The job has ended", {}),
+            "key_in_use": ("A request with this Idempotency-Key is still in flight", {}),
+        },
+    ),
+    413: ("More bytes than are taken.", {"too_large": ("The file is larger than 2048 MB", {})}),
+    415: (
+        "The first bytes are of no audio container that is taken.",
+        {"unsupported_media_type": ("The file is text, not audio", {})},
+    ),
+    422: (
+        "The Idempotency-Key came before with another request.",
+        {
+            "idempotency_key_reused": (
+                "This Idempotency-Key was used before, for another request",
+                {},
+            )
+        },
+    ),
+    429: (
+        "Too many requests within a minute.",
+        {"rate_limited": ("Rate limit of 100 requests per minute exceeded", {})},
+    ),
+    503: (
+        "A dependency is away; nothing was done, the same request may be sent again.",
+        {"unavailable": ("Temporal does not answer", {})},
+    ),
+}
+
+
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of an operation: these error statuses with their examples."""
+    return {status: _response(status) for status in sorted(statuses)}
+
+
+def _response(status: int) -> dict[str, Any]:
+    description, examples = _ERRORS[status]
+    named = {
+        code: {
+            "value": {"success": False, "error": text, "code": code, "requestId": "8c1f…", **extra}
+        }
+        for code, (text, extra) in examples.items()
+    }
+    response: dict[str, Any] = {
+        "description": description,
+        "model": ErrorAnswer,
+        "content": {"application/json": {"examples": named}},
+    }
+    if status in {409, 429, 503}:
+        response["headers"] = _RETRY
+    return response
+
+
+READ: Final = (401, 404, 429, 503)
+"""Errors of reading one thing."""
+
+LIST: Final = (400, 401, 429, 503)
+"""Errors of reading a page."""

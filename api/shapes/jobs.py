@@ -1,0 +1,167 @@
+"""Answers about jobs."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise, zip_longest
+from typing import Any, Final
+
+from pydantic import ConfigDict, Field
+
+from api.shapes.fields import EXAMPLE_MEMO, EXAMPLE_TIME, Answer, Part
+from contracts.credits import JobCredits
+from contracts.jobs import EventType, Job, JobEvent, JobState
+from contracts.tiers import Attempt, AttemptOutcome
+
+_EXAMPLE: Final[dict[str, Any]] = {
+    "success": True,
+    "id": f"memo-{EXAMPLE_MEMO}",
+    "kind": "memo",
+    "subjectId": EXAMPLE_MEMO,
+    "state": "completed",
+    "step": "done",
+    "tier": "local",
+    "attempts": [
+        {
+            "tier": "local",
+            "provider": "pocketsphinx",
+            "startedAt": EXAMPLE_TIME,
+            "seconds": 21.4,
+            "outcome": "succeeded",
+            "error": None,
+        }
+    ],
+    "credits": {"held": 0, "charged": 3},
+    "cost": {"credits": 3, "seconds": 61.48},
+    "timeline": [
+        {"seq": 1, "type": "state", "step": "queued", "at": EXAMPLE_TIME, "seconds": 0.02}
+    ],
+    "result": {"words": 128, "language": "en-US"},
+    "error": None,
+    "createdAt": EXAMPLE_TIME,
+    "updatedAt": EXAMPLE_TIME,
+}
+
+
+class ErrorView(Part):
+    """Why something failed."""
+
+    code: str
+    message: str
+
+
+class AttemptView(Part):
+    """One call to a transcription engine."""
+
+    tier: str
+    provider: str
+    started_at: str
+    seconds: float | None = Field(description="How long the call took; null while it runs.")
+    outcome: AttemptOutcome | None
+    error: ErrorView | None
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> "AttemptView":
+        """The view of a row."""
+        error = None
+        if attempt.error_code is not None:
+            error = ErrorView(code=attempt.error_code, message=attempt.error_message or "")
+        return cls(
+            tier=attempt.tier,
+            provider=attempt.provider,
+            started_at=attempt.started_at.isoformat(),
+            seconds=attempt.seconds,
+            outcome=attempt.outcome,
+            error=error,
+        )
+
+
+class CreditsView(Part):
+    """What the job holds now and what it has been charged."""
+
+    held: int
+    charged: int
+
+
+class CostView(Part):
+    """What the job cost: credits charged, for so many seconds of audio measured."""
+
+    credits: int
+    seconds: float | None
+
+
+class MomentView(Part):
+    """One event of the timeline; ``seconds`` until the next one, null for the last."""
+
+    seq: int
+    type: EventType
+    step: str | None
+    at: str
+    seconds: float | None
+
+
+class JobView(Answer):
+    """A job: how far it is, what was tried, what it costs."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
+
+    id: str
+    kind: str
+    subject_id: str
+    state: JobState
+    step: str
+    tier: str | None
+    attempts: list[AttemptView]
+    credits: CreditsView
+    cost: CostView
+    timeline: list[MomentView]
+    result: dict[str, Any] | None
+    error: ErrorView | None
+    created_at: str
+    updated_at: str
+
+
+class JobCancelling(Answer):
+    """The job was asked to end; it releases what it held and cleans up first."""
+
+    job_id: str
+    state: JobState
+
+
+def job_view(
+    job: Job, attempts: Sequence[Attempt], paid: JobCredits, events: Sequence[JobEvent]
+) -> JobView:
+    """The view of a job and what belongs to it."""
+    result = job.result or {}
+    error = ErrorView(**job.failure.model_dump()) if job.failure else None
+    return JobView(
+        id=job.id,
+        kind=job.kind,
+        subject_id=job.subject_id,
+        state=job.state,
+        step=job.step,
+        tier=job.tier,
+        attempts=[AttemptView.of(attempt) for attempt in attempts],
+        credits=CreditsView(held=paid.held, charged=paid.charged),
+        cost=CostView(credits=paid.charged, seconds=result.get("seconds")),
+        timeline=timeline(events),
+        result=job.result,
+        error=error,
+        created_at=job.created_at.isoformat(),
+        updated_at=job.updated_at.isoformat(),
+    )
+
+
+def timeline(events: Sequence[JobEvent]) -> list[MomentView]:
+    """The events, each with the seconds until the next."""
+    times = [datetime.fromisoformat(event.at) for event in events]
+    lengths = [(after - at).total_seconds() for at, after in pairwise(times)]
+    return [
+        MomentView(
+            seq=event.seq,
+            type=event.type,
+            step=event.data.get("step"),
+            at=event.at,
+            seconds=seconds,
+        )
+        for event, seconds in zip_longest(events, lengths)
+    ]

@@ -1,0 +1,190 @@
+"""Bodies and answers about memos."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from api.shapes.fields import (
+    EXAMPLE_MEMO,
+    EXAMPLE_PATH,
+    EXAMPLE_TIME,
+    EXAMPLE_USER,
+    Answer,
+    Body,
+    Omittable,
+    Time,
+    Title,
+    Uuid,
+)
+from contracts.memo import Memo, MemoStatus
+
+LONGEST_SECONDS: Final = 366 * 86_400
+"""Bound of a claimed duration: what is longer is no claim about a recording."""
+
+Language = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z]{2,4}(-[A-Za-z0-9]{2,8}){0,3}$", max_length=35),
+]
+MediaType = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(audio|video|application)/[A-Za-z0-9.+-]+( ?; ?[a-z0-9-]+=[A-Za-z0-9.,+-]+)*$",
+        max_length=100,
+    ),
+]
+
+
+class MemoOptions(Body):
+    """What may be said of a recording beside where it is."""
+
+    space_id: Omittable[Uuid] = Field(
+        None, description="Space the memo is shared with; one has to be a member."
+    )
+    blueprint_id: Omittable[Uuid] = Field(None, description="Blueprint whose prompts are run.")
+    memo_id: Omittable[Uuid] = Field(
+        None, description="Id of the memo, when the client draws it; else one is drawn."
+    )
+    recording_started_at: Omittable[Time] = Field(
+        None, description="When the recording was begun.", examples=[EXAMPLE_TIME]
+    )
+    location: Omittable[dict[str, Any]] = Field(
+        None,
+        description="Where it was recorded, in any form.",
+        examples=[{"latitude": 47.66, "longitude": 9.17}],
+    )
+    media_type: MediaType = Field("audio/m4a", description="A hint; the first bytes decide.")
+    recording_languages: list[Language] = Field(
+        [],
+        max_length=20,
+        description="Languages spoken (BCP 47); empty: whatever is spoken.",
+        examples=[["de-DE", "en-US"]],
+    )
+    enable_diarization: bool = Field(
+        default=True, description="Tell speakers apart where the engine can."
+    )
+    title: Omittable[Title] = Field(
+        None, description="A title of one's own; no headline replaces it."
+    )
+
+
+class NewMemo(MemoOptions):
+    """A recording that is in storage, or on its way there."""
+
+    file_path: str = Field(
+        min_length=1,
+        max_length=1024,
+        description="Storage key below the caller's own id.",
+        examples=[EXAMPLE_PATH],
+    )
+    duration: float = Field(
+        ge=0,
+        le=LONGEST_SECONDS,
+        allow_inf_nan=False,
+        description="Seconds, as the client knows them: a hint. The measured length is charged.",
+        examples=[61.5],
+    )
+
+
+class UploadFields(MemoOptions):
+    """The form fields beside the file of an upload."""
+
+    duration: float = Field(
+        0, ge=0, le=LONGEST_SECONDS, allow_inf_nan=False, description="Seconds; a hint."
+    )
+
+
+class MemoChange(Body):
+    """What a user may change of a memo; what is left out stays."""
+
+    title: Omittable[Title] = Field(None, examples=["Shopping list"])
+    intro: Omittable[Annotated[str, StringConstraints(max_length=5000)]] = Field(None)
+    is_pinned: Omittable[bool] = Field(None)
+    is_archived: Omittable[bool] = Field(None)
+
+
+class MemoView(BaseModel):
+    """The memo's row, its status and its job."""
+
+    model_config = ConfigDict(
+        json_schema_serialization_defaults_required=True,
+        json_schema_extra={
+            "example": {
+                "id": EXAMPLE_MEMO,
+                "user_id": EXAMPLE_USER,
+                "title": "Shopping list",
+                "intro": "Bread, milk and a birthday card. The card is for Anna.",
+                "source": {
+                    "audio_path": EXAMPLE_PATH,
+                    "duration": 61.48,
+                    "media_type": "audio/m4a",
+                    "transcript": "Bread, milk and a birthday card …",
+                    "transcription_route": "local",
+                },
+                "metadata": {"processing": {"transcription": {"status": "completed"}}},
+                "style": None,
+                "is_pinned": False,
+                "is_archived": False,
+                "is_public": False,
+                "created_at": EXAMPLE_TIME,
+                "updated_at": EXAMPLE_TIME,
+                "status": "completed",
+                "jobId": f"memo-{EXAMPLE_MEMO}",
+            }
+        },
+    )
+
+    id: str
+    user_id: str
+    title: str | None
+    intro: str | None
+    source: dict[str, Any] = Field(description="Audio path, transcript, utterances, speakers, …")
+    metadata: dict[str, Any] = Field(description="Among others `processing`: status of each step.")
+    style: dict[str, Any] | None
+    is_pinned: bool
+    is_archived: bool
+    is_public: bool
+    created_at: str
+    updated_at: str
+    status: MemoStatus
+    job_id: str | None = Field(serialization_alias="jobId")
+
+    @classmethod
+    def of(cls, memo: Memo) -> "MemoView":
+        """The view of a row."""
+        times = {
+            "created_at": memo.created_at.isoformat(),
+            "updated_at": memo.updated_at.isoformat(),
+        }
+        return cls(**{**dict(memo), **times}, status=memo.status)
+
+
+class MemoStarted(Answer):
+    """A memo was accepted; its job runs."""
+
+    memo_id: str
+    audio_path: str
+    memo: MemoView
+    job_id: str
+
+
+class OneMemo(Answer):
+    """One memo."""
+
+    memo: MemoView
+
+
+class MemoList(Answer):
+    """A page of memos, newest first."""
+
+    memos: list[MemoView]
+    total: int | None = Field(description="Memos in all; null on pages asked for by cursor.")
+    limit: int
+    offset: int
+    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last.")
+
+
+class MemoDeleted(Answer):
+    """The memo is gone for every reader; the job erases what it left."""
+
+    memo_id: str
+    job_id: str
