@@ -95,18 +95,23 @@ _SETTLE: Final = (
             _SETTLED_BEFORE.c.state == spelled(SETTLED),
         ),
     )
-    .values(state=SETTLED, charged=bindparam("price"), ended_at=bindparam("now"))
+    .values(
+        state=SETTLED,
+        charged=bindparam("price"),
+        ended_at=bindparam("now"),
+        ended_by=bindparam("by"),
+    )
     .returning(_HOLD.amount)
 )
 _UNSETTLE: Final = (
     update(credit_holds)
     .where(_HOLD.job_id == bindparam("own_job"), IS_SETTLED)
-    .values(state=OPEN, charged=0, ended_at=None)
+    .values(state=OPEN, charged=0, ended_at=None, ended_by=None)
 )
 _RELEASE: Final = (
     update(credit_holds)
     .where(_OWN_OPEN)
-    .values(state=RELEASED, ended_at=bindparam("now"))
+    .values(state=RELEASED, ended_at=bindparam("now"), ended_by=bindparam("by"))
     .returning(_HOLD.amount)
 )
 _ADJUST: Final = (
@@ -249,7 +254,7 @@ class Credits:
             InsufficientCredits: more than was held, and that is not free; nothing is written.
         """
         own = {"own_user": user_id, "own_job": job_id}
-        values = {**own, "price": amount, "now": self._session.now}
+        values = {**own, "price": amount, "by": key, "now": self._session.now}
         freed = await self._session.value(_SETTLE, values)
         held = freed is not None
         if not held:
@@ -283,6 +288,7 @@ class Credits:
             "charged": amount,
             "created_at": self._session.now,
             "ended_at": self._session.now,
+            "ended_by": key,
         }
         if await self._session.run(_OPEN_HOLD[self._session.dialect], row):
             return False
@@ -298,7 +304,7 @@ class Credits:
 
     async def release(self, user_id: str, job_id: str, key: str) -> int:
         """End the job's open hold without a charge; returns what it was (0: none was open)."""
-        own = {"own_user": user_id, "own_job": job_id, "now": self._session.now}
+        own = {"own_user": user_id, "own_job": job_id, "by": key, "now": self._session.now}
         freed = await self._session.value(_RELEASE, own)
         if freed is None:
             return 0

@@ -49,7 +49,8 @@ credit_holds = Table(
     Column("amount", Integer, nullable=False),
     Column("amount_before", Integer),  # what the latest adjustment changed it from
     Column("charged", Integer, nullable=False),
-    Column("adjusted_by", String(255)),
+    Column("adjusted_by", String(255)),  # key of the latest adjustment
+    Column("ended_by", String(255)),  # key of the entry that settled or released it
     Column("created_at", Moment, nullable=False),
     Column("ended_at", Moment),
     CheckConstraint("amount >= 0 AND charged >= 0", name="not_negative"),

@@ -77,6 +77,7 @@ def _money() -> None:
         sa.Column("amount_before", sa.Integer(), nullable=True),
         sa.Column("charged", sa.Integer(), nullable=False),
         sa.Column("adjusted_by", sa.String(length=255), nullable=True),
+        sa.Column("ended_by", sa.String(length=255), nullable=True),
         sa.Column("created_at", Moment(), nullable=False),
         sa.Column("ended_at", Moment(), nullable=True),
         sa.CheckConstraint("amount >= 0 AND charged >= 0", name="ck_credit_holds_not_negative"),
