@@ -31,10 +31,7 @@ CAPABILITIES: Final = Capabilities(
 CALL_SECONDS: Final = 300.0
 """Bound of one part; on a machine with nothing else to do it takes five."""
 
-_BEAM: Final = {
-    "maxhmmpf": 3000,
-    "maxwpf": 20,
-}  # half the time, and not a word worse on the samples
+_BEAM: Final = {"maxhmmpf": 3000, "maxwpf": 20}  # half the time, not a word worse
 _MILLISECONDS_PER_FRAME: Final = 10
 _NO_WORD: Final = re.compile(r"<.*>|\[.*\]|\+\+.*\+\+")
 _PRONUNCIATION: Final = re.compile(r"\(\d+\)$")
