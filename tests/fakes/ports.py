@@ -178,3 +178,7 @@ class RecordingStarter:
     async def cancel(self, job_id: str) -> bool:
         self.cancelled.append(job_id)
         return job_id in self.live
+
+    async def health(self) -> None:
+        if self.failure is not None:
+            raise self.failure

@@ -1,0 +1,41 @@
+"""The real app over real SQLite and real files; only the starting of workflows is a stand-in."""
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from store.migrations import upgrade
+from tests.api.front import Front, User, opened
+
+
+@pytest.fixture(scope="session")
+async def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database without a row, to be copied."""
+    path = tmp_path_factory.mktemp("database") / "voicekeep.db"
+    await upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, empty_database: Path) -> Path:
+    shutil.copy(empty_database, tmp_path / "voicekeep.db")
+    return tmp_path
+
+
+@pytest.fixture
+async def front(data_dir: Path) -> AsyncIterator[Front]:
+    """The app, asked over its ASGI door."""
+    async with opened(data_dir) as front:
+        yield front
+
+
+@pytest.fixture
+def anna(front: Front) -> User:
+    return front.user()
+
+
+@pytest.fixture
+def ben(front: Front) -> User:
+    return front.user()
