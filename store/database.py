@@ -36,9 +36,14 @@ def utc_now() -> datetime:
 
 
 class Transaction:
-    """The nouns of one transaction: all that is written happens, or none of it."""
+    """The nouns of one transaction: all that is written happens, or none of it.
+
+    Attributes:
+        session: for statements of ``store`` that belong to no noun.
+    """
 
     def __init__(self, session: Session) -> None:
+        self.session = session
         self.memos = Memos(session)
         self.jobs = Jobs(session, self.memos)
         self.attempts = Attempts(session)
