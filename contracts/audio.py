@@ -9,6 +9,7 @@ from contracts.values import Value
 MIN_SAMPLE_RATE: Final = 4_000
 MAX_SAMPLE_RATE: Final = 192_000
 MAX_CHANNELS: Final = 16
+CONVERTED_RATE: Final = 16_000
 
 
 class StoredFile(Value):
@@ -60,6 +61,19 @@ class AudioFacts(Value):
     sample_rate: int
     channels: int
     size: int
+
+
+def as_converted(facts: AudioFacts, size: int) -> AudioFacts:
+    """Facts of the 16 kHz mono WAV made of a recording; its length stays the one measured first."""
+    return facts.model_copy(
+        update={
+            "container": "wav",
+            "codec": "pcm_s16le",
+            "sample_rate": CONVERTED_RATE,
+            "channels": 1,
+            "size": size,
+        }
+    )
 
 
 def check_bounds(facts: AudioFacts, max_seconds: float) -> None:

@@ -12,7 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.memo import MemoActivities
     from activities.transcription import TranscriptionActivities
     from contracts import ids, queues
-    from contracts.audio import AudioFacts
+    from contracts.audio import AudioFacts, as_converted
     from contracts.errors import NoSpeech
     from contracts.jobs import JobFailure, JobState
     from contracts.memo import (
@@ -124,12 +124,15 @@ class MemoWorkflow:
         self, tier: PlannedTier, facts: AudioFacts, *, convert: bool
     ) -> TranscriptRef:
         job = self._job
-        key = (await self._convert(facts)).key if convert else job.audio_path
+        key, heard = job.audio_path, facts
+        if convert:
+            converted = await self._convert(facts)
+            key, heard = converted.key, as_converted(facts, converted.size)
         self._tell(f"Transcribing {facts.seconds:.0f} s by tier `{tier.name}`")
         with outcome():
             return await workflow.execute_activity_method(
                 TranscriptionActivities.transcribe,
-                TranscribeTier(job=job, tier=tier, key=key, facts=facts),
+                TranscribeTier(job=job, tier=tier, key=key, facts=heard),
                 task_queue=queues.MEDIA if tier.free else None,
                 start_to_close_timeout=policies.call_time(tier.call_seconds, facts.seconds),
                 schedule_to_close_timeout=policies.PATIENT,

@@ -116,7 +116,9 @@ async def test_a_format_that_is_not_taken_is_converted_once_and_cleaned_up(
     script = Script(transcribe=[FormatNotTaken("m4a"), transcript()])
     await memos.run(script)
     first, second = script.asked("transcribe")
-    assert (first.key, second.key) == ("u/m/audio.m4a", "u/m/work/j.wav")
+    assert (first.key, first.facts.container) == ("u/m/audio.m4a", "mov")
+    assert (second.key, second.facts.container) == ("u/m/work/j.wav", "wav")
+    assert (second.facts.sample_rate, second.facts.seconds) == (16_000, first.facts.seconds)
     assert script.names().count("convert") == 1
     assert script.names()[-2:] == ["discard_work", "end"]
 
