@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from runtime.settings import Settings
+from runtime.temporal_jobs import JOB_KIND, SUBJECT_ID, USER_ID
 from runtime.temporal_server import DYNAMIC_CONFIG, SEARCH_ATTRIBUTES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,10 @@ def test_production_gets_the_dynamic_settings_of_the_embedded_server() -> None:
 def test_production_registers_the_search_attributes_of_the_embedded_server() -> None:
     script = (TEMPORAL / "register.sh").read_text()
     assert dict(re.findall(r"--name (\w+) --type (\w+)", script)) == SEARCH_ATTRIBUTES
+
+
+def test_what_jobs_are_marked_with_is_what_servers_are_told_to_index() -> None:
+    assert {key.name for key in (JOB_KIND, USER_ID, SUBJECT_ID)} == set(SEARCH_ATTRIBUTES)
 
 
 def test_compose_names_only_settings_that_exist() -> None:
