@@ -65,7 +65,7 @@ class ServerSettings(Group):
         5,
         validation_alias="SHUTDOWN_SECONDS",
         ge=0,
-        description="how long requests and activities may go on after a stop is asked for",
+        description="how long requests may go on after a stop is asked for",
     )
 
 
