@@ -4,6 +4,7 @@
 cannot write. On SQLite all writing of a process goes through one connection, in turn.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from store.profiles import Profiles
 from store.session import Session
 from store.spaces import Spaces
 from store.transcripts import Transcripts
+from store.uninterrupted import uninterrupted
 
 STARTING_CREDITS: Final = 150
 
@@ -84,14 +86,14 @@ class Database:
     ) -> None:
         self._starting_credits = starting_credits
         self._clock = clock
-        self._writer, self._reader = _engines(
+        self._writing, self._reading = _doors(
             parse_url(url), size=readers, wait_seconds=wait_seconds, pooler=pooler
         )
 
     @property
     def engines(self) -> tuple[AsyncEngine, ...]:
         """The engines, for whoever watches statements."""
-        return (self._writer,) if self._writer is self._reader else (self._writer, self._reader)
+        return tuple(dict.fromkeys((self._writing.engine, self._reading.engine)))
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
@@ -100,10 +102,10 @@ class Database:
         Raises:
             Unavailable: the database does not answer.
         """
-        async with _connected(self._writer) as connection:
+        async with self._writing.connected() as connection:
             yield Transaction(self._session(connection, writes=True))
             with as_ours():
-                await connection.commit()
+                await uninterrupted(connection.commit())
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
@@ -112,7 +114,7 @@ class Database:
         Raises:
             Unavailable: the database does not answer.
         """
-        async with _connected(self._reader) as connection:
+        async with self._reading.connected() as connection:
             yield Transaction(self._session(connection, writes=False))
 
     def _session(self, connection: AsyncConnection, *, writes: bool) -> Session:
@@ -129,9 +131,9 @@ class Database:
         Raises:
             Unavailable: it does not answer.
         """
-        async with _connected(self._reader) as connection:
+        async with self._reading.connected() as connection:
             with as_ours():
-                await connection.execute(text("SELECT 1"))
+                await uninterrupted(connection.execute(text("SELECT 1")))
 
     async def close(self) -> None:
         """Close every connection."""
@@ -139,29 +141,52 @@ class Database:
             await engine.dispose()
 
 
-@asynccontextmanager
-async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    with as_ours():
-        connection = await engine.connect()
-    try:
-        yield connection
-    finally:
-        # Rolls back what was not committed.
+class _Door:
+    """The connections of an engine, given to whoever waits longest.
+
+    Args:
+        size: connections there are.
+        wait_seconds: how long one is waited for.
+    """
+
+    def __init__(self, engine: AsyncEngine, size: int, wait_seconds: float) -> None:
+        self.engine = engine
+        self._free = asyncio.Semaphore(size)
+        self._wait_seconds = wait_seconds
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[AsyncConnection]:
+        """A connection; what was not committed in it is rolled back at the end.
+
+        Raises:
+            Unavailable: none became free in time, or the database does not answer.
+        """
         with as_ours():
-            await connection.close()
+            async with asyncio.timeout(self._wait_seconds):
+                await self._free.acquire()
+        try:
+            connection = self.engine.connect()
+            try:
+                with as_ours():
+                    await uninterrupted(connection.start())
+                yield connection
+            finally:
+                with as_ours():
+                    await uninterrupted(connection.close())
+        finally:
+            self._free.release()
 
 
-def _engines(
-    url: URL, *, size: int, wait_seconds: float, pooler: bool | None
-) -> tuple[AsyncEngine, AsyncEngine]:
+def _doors(url: URL, *, size: int, wait_seconds: float, pooler: bool | None) -> tuple[_Door, _Door]:
+    """For writing and for reading; the same one on Postgres."""
     if url.get_backend_name() == "sqlite":
         path = sqlite_path(url)
         return (
-            sqlite.writer_engine(path, wait_seconds),
-            sqlite.reader_engine(path, size, wait_seconds),
+            _Door(sqlite.writer_engine(path), 1, wait_seconds),
+            _Door(sqlite.reader_engine(path, size), size, wait_seconds),
         )
-    engine = postgres.engine(url, size=size, wait_seconds=wait_seconds, pooler=pooler)
-    return engine, engine
+    door = _Door(postgres.engine(url, size=size, pooler=pooler), size, wait_seconds)
+    return door, door
 
 
 def parse_url(url: str) -> URL:

@@ -25,6 +25,7 @@ from contracts.audio import StoredFile
 from contracts.errors import InvalidInput, NotFound, Unavailable
 from store.folders import Folder, Found
 from store.storage_keys import folder_and_start, names_of
+from store.uninterrupted import uninterrupted
 
 BUCKET: Final = "user-uploads"
 INCOMING: Final = "incoming"
@@ -224,28 +225,15 @@ class DiskFiles:
             raise OSError(errno.ENOSPC, "The disk is full")
 
     async def _off_loop(self, call: Callable[..., T], *arguments: object) -> T:
-        """Run a call in a thread, and stay until it is done even when cancelled meanwhile.
+        """Run a call in a thread.
 
         What the call works on (a descriptor, a file) is let go of by whoever called: never while a
-        thread is still at it.
+        thread is still at it, however often the caller is cancelled.
         """
         loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._threads, _in_our_words, call, *arguments)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await _done(future)
-            raise
-
-
-async def _done(future: "asyncio.Future[T]") -> None:
-    while not future.done():
-        try:
-            await asyncio.wait([future])
-        except asyncio.CancelledError:
-            # The caller raises the first one; the thread comes first.
-            continue
-    future.exception()
+        return await uninterrupted(
+            loop.run_in_executor(self._threads, _in_our_words, call, *arguments)
+        )
 
 
 class _Unfinished:

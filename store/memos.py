@@ -19,6 +19,7 @@ from sqlalchemy import (
     delete,
     exists,
     func,
+    literal,
     or_,
     select,
     tuple_,
@@ -30,7 +31,7 @@ from contracts.errors import Conflict, NotFound
 from contracts.headline import Headline
 from contracts.memo import EraseReceipt, Memo, MemoPage, MemoStatus
 from contracts.paging import Cursor
-from store.columns import Moment
+from store.columns import Id, Moment
 from store.expressions import by_dialect, greatest, merged, unless_there
 from store.schema import (
     jobs,
@@ -364,7 +365,10 @@ def _page(user_id: str, limit: int, offset: int, after: Cursor | None) -> Select
     """Each half brings its newest, by its own index; only those few are sorted together."""
     order = (memos.c.created_at.desc(), memos.c.id.desc())
     place = tuple_(memos.c.created_at, memos.c.id)
-    start = [] if after is None else [place < tuple_(after.created_at, after.id)]
+    start = []
+    if after is not None:
+        # The types are said: in a tuple they are not taken from the other side.
+        start = [place < tuple_(literal(after.created_at, Moment), literal(after.id, Id))]
     own = (memos.c.user_id == user_id, memos.c.deleted_at.is_(None))
     halves = [
         select(

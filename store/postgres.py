@@ -20,7 +20,6 @@ def engine(
     url: URL,
     *,
     size: int,
-    wait_seconds: float,
     pooler: bool | None = None,
     statement_seconds: float = STATEMENT_SECONDS,
 ) -> AsyncEngine:
@@ -28,7 +27,6 @@ def engine(
 
     Args:
         size: connections kept open at most.
-        wait_seconds: how long a transaction waits for one.
         pooler: the server is a pooler that gives each transaction any of its connections; by
             default when the port is the one of Supabase's.
         statement_seconds: how long one statement, or the wait for a lock in it, may take.
@@ -53,7 +51,6 @@ def engine(
         connect_args=arguments,
         pool_size=size,
         max_overflow=0,
-        pool_timeout=wait_seconds,
         pool_pre_ping=True,
         pool_recycle=RECYCLE_SECONDS,
         json_serializer=dump_json,

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Executable, Row
+from sqlalchemy import CursorResult, Executable, Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.failures import as_ours
+from store.uninterrupted import uninterrupted
 
 
 class Session:
@@ -51,15 +52,13 @@ class Session:
         self, statement: Executable, values: Mapping[str, Any] | None = None
     ) -> Sequence[Row[Any]]:
         """Every row of the answer."""
-        with as_ours():
-            return (await self._connection.execute(statement, values)).fetchall()
+        return (await self._execute(statement, values)).fetchall()
 
     async def row(
         self, statement: Executable, values: Mapping[str, Any] | None = None
     ) -> Row[Any] | None:
         """The first row of the answer, or none."""
-        with as_ours():
-            return (await self._connection.execute(statement, values)).first()
+        return (await self._execute(statement, values)).first()
 
     async def value(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Any:
         """The first column of the first row, or none."""
@@ -68,5 +67,10 @@ class Session:
 
     async def run(self, statement: Executable, values: Mapping[str, Any] | None = None) -> int:
         """Number of rows that were written."""
+        return (await self._execute(statement, values)).rowcount
+
+    async def _execute(
+        self, statement: Executable, values: Mapping[str, Any] | None
+    ) -> CursorResult[Any]:
         with as_ours():
-            return (await self._connection.execute(statement, values)).rowcount
+            return await uninterrupted(self._connection.execute(statement, values))

@@ -32,23 +32,17 @@ _PRAGMAS: Final = (
 )
 
 
-def writer_engine(path: Path, wait_seconds: float) -> AsyncEngine:
-    """The only connection of this process that writes; each transaction is BEGIN IMMEDIATE.
-
-    Args:
-        wait_seconds: how long a transaction waits for its turn.
-    """
-    return _engine(path, "BEGIN IMMEDIATE", (), size=1, wait_seconds=wait_seconds)
+def writer_engine(path: Path) -> AsyncEngine:
+    """The only connection of this process that writes; each transaction is BEGIN IMMEDIATE."""
+    return _engine(path, "BEGIN IMMEDIATE", (), size=1)
 
 
-def reader_engine(path: Path, size: int, wait_seconds: float) -> AsyncEngine:
+def reader_engine(path: Path, size: int) -> AsyncEngine:
     """Connections that cannot write; each transaction sees one state of the database."""
-    return _engine(path, "BEGIN", ("PRAGMA query_only = ON",), size=size, wait_seconds=wait_seconds)
+    return _engine(path, "BEGIN", ("PRAGMA query_only = ON",), size=size)
 
 
-def _engine(
-    path: Path, begin: str, pragmas: Sequence[str], *, size: int, wait_seconds: float
-) -> AsyncEngine:
+def _engine(path: Path, begin: str, pragmas: Sequence[str], *, size: int) -> AsyncEngine:
     connector = partial(_open, path, (*_PRAGMAS, *pragmas))
 
     def create(*_: Any, **__: Any) -> Awaitable[aiosqlite.Connection]:
@@ -60,7 +54,6 @@ def _engine(
         connect_args={"async_creator_fn": create},
         pool_size=size,
         max_overflow=0,
-        pool_timeout=wait_seconds,
         json_serializer=dump_json,
         json_deserializer=load_json,
     )

@@ -89,7 +89,5 @@ def _locked(connection: Connection, work: Callable[[Config], None] | None) -> st
 def _engine(url: str) -> AsyncEngine:
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return sqlite.writer_engine(sqlite_path(parsed), WAIT_SECONDS)
-    return postgres.engine(
-        parsed, size=1, wait_seconds=WAIT_SECONDS, statement_seconds=WAIT_SECONDS
-    )
+        return sqlite.writer_engine(sqlite_path(parsed))
+    return postgres.engine(parsed, size=1, statement_seconds=WAIT_SECONDS)
