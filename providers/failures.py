@@ -1,0 +1,87 @@
+"""What an answer of a vendor means for us: one table, and how long to wait."""
+
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final
+
+from contracts.errors import (
+    FormatNotTaken,
+    ProviderBroken,
+    ProviderBusy,
+    ProviderFailure,
+    ProviderOut,
+    TooLongForProvider,
+)
+
+MEANING: Final[Mapping[int, type[ProviderFailure]]] = MappingProxyType(
+    {
+        HTTPStatus.BAD_REQUEST: FormatNotTaken,
+        HTTPStatus.UNAUTHORIZED: ProviderOut,
+        HTTPStatus.PAYMENT_REQUIRED: ProviderOut,
+        HTTPStatus.FORBIDDEN: ProviderOut,
+        HTTPStatus.NOT_FOUND: ProviderOut,
+        HTTPStatus.REQUEST_TIMEOUT: ProviderBusy,
+        HTTPStatus.CONFLICT: ProviderBusy,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: TooLongForProvider,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE: FormatNotTaken,
+        HTTPStatus.UNPROCESSABLE_ENTITY: FormatNotTaken,
+        HTTPStatus.TOO_EARLY: ProviderBusy,
+        HTTPStatus.TOO_MANY_REQUESTS: ProviderBusy,
+    }
+)
+"""Statuses below 500; from 500 on a vendor is busy, and any other status makes no sense."""
+
+_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+
+
+def of_status(
+    provider: str, status: int, *, code: object = None, headers: Mapping[str, str] | None = None
+) -> ProviderFailure:
+    """The failure an HTTP status stands for.
+
+    Args:
+        provider: name for the message.
+        code: the vendor's own code; shown when it looks like one. The vendor's sentence is not:
+            it can hold a piece of the key, or spoken words.
+        headers: for ``Retry-After``; names in lower case or a mapping that does not mind.
+    """
+    busy = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    kind = ProviderBusy if busy else MEANING.get(status, ProviderBroken)
+    named = f" ({code})" if isinstance(code, str) and _CODE.fullmatch(code) else ""
+    message = f"{provider} answered {status}{named}"
+    return kind(message, retry_after=retry_after(headers or {}))
+
+
+def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
+    """Seconds to wait by ``Retry-After``, given in seconds or as a date (RFC 9110, 10.2.3).
+
+    Args:
+        now: seconds since 1970, for dates.
+
+    Returns:
+        None when the header is missing or makes no sense; never negative.
+    """
+    value = (headers.get("retry-after") or "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0.0, at.timestamp() - (time.time() if now is None else now))
+
+
+def unreachable(provider: str) -> ProviderBusy:
+    """No answer: the connection failed or was cut."""
+    return ProviderBusy(f"{provider} cannot be reached")
+
+
+def timed_out(provider: str, seconds: float) -> ProviderBusy:
+    """No answer in time."""
+    return ProviderBusy(f"{provider} did not answer within {seconds:.0f} s")
