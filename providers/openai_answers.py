@@ -111,68 +111,17 @@ def _locale(language: str | None, asked: Sequence[str]) -> str | None:
 
 _LONGEST_CODE: Final = 3
 
-LANGUAGES: Final = MappingProxyType(
-    dict(
-        pair.split(":")
-        for pair in [
-            "afrikaans:af",
-            "arabic:ar",
-            "armenian:hy",
-            "azerbaijani:az",
-            "belarusian:be",
-            "bosnian:bs",
-            "bulgarian:bg",
-            "catalan:ca",
-            "chinese:zh",
-            "croatian:hr",
-            "czech:cs",
-            "danish:da",
-            "dutch:nl",
-            "english:en",
-            "estonian:et",
-            "finnish:fi",
-            "french:fr",
-            "galician:gl",
-            "german:de",
-            "greek:el",
-            "hebrew:he",
-            "hindi:hi",
-            "hungarian:hu",
-            "icelandic:is",
-            "indonesian:id",
-            "italian:it",
-            "japanese:ja",
-            "kannada:kn",
-            "kazakh:kk",
-            "korean:ko",
-            "latvian:lv",
-            "lithuanian:lt",
-            "macedonian:mk",
-            "malay:ms",
-            "maori:mi",
-            "marathi:mr",
-            "nepali:ne",
-            "norwegian:no",
-            "persian:fa",
-            "polish:pl",
-            "portuguese:pt",
-            "romanian:ro",
-            "russian:ru",
-            "serbian:sr",
-            "slovak:sk",
-            "slovenian:sl",
-            "spanish:es",
-            "swahili:sw",
-            "swedish:sv",
-            "tagalog:tl",
-            "tamil:ta",
-            "thai:th",
-            "turkish:tr",
-            "ukrainian:uk",
-            "urdu:ur",
-            "vietnamese:vi",
-            "welsh:cy",
-        ]
-    )
-)
+_NAMES: Final = """
+    afrikaans af, arabic ar, armenian hy, azerbaijani az, belarusian be, bosnian bs,
+    bulgarian bg, catalan ca, chinese zh, croatian hr, czech cs, danish da, dutch nl,
+    english en, estonian et, finnish fi, french fr, galician gl, german de, greek el,
+    hebrew he, hindi hi, hungarian hu, icelandic is, indonesian id, italian it,
+    japanese ja, kannada kn, kazakh kk, korean ko, latvian lv, lithuanian lt,
+    macedonian mk, malay ms, maori mi, marathi mr, nepali ne, norwegian no, persian fa,
+    polish pl, portuguese pt, romanian ro, russian ru, serbian sr, slovak sk, slovenian sl,
+    spanish es, swahili sw, swedish sv, tagalog tl, tamil ta, thai th, turkish tr,
+    ukrainian uk, urdu ur, vietnamese vi, welsh cy
+"""
+
+LANGUAGES: Final = MappingProxyType(dict(re.findall(r"(\w+) (\w+)", _NAMES)))
 """The languages OpenAI's documentation lists for Whisper, by the names it answers with."""
