@@ -4,14 +4,18 @@ Every command imports what it needs when it runs, so that `--help` costs next to
 """
 
 import sys
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 if TYPE_CHECKING:
-    from runtime.doctor import Probe
+    from collections.abc import AsyncIterator
+
+    from runtime.doctor import Probe, Verdict
     from runtime.settings import Settings
+    from store.database import Database
 
 OWN_COMMANDS: Final = (sys.executable, "-P", "-m", "cli")
 SAMPLE: Final = Path(__file__).parent / ".samples" / "memo.m4a"
@@ -188,24 +192,35 @@ def grant(data: Path | None, user: Any, amount: int, reference: str | None) -> N
     import asyncio
     from uuid import uuid4
 
-    from store.database import Database
-
     settings = settings_of(data)
 
     async def give() -> int:
-        database = Database(
-            settings.database_url, starting_credits=settings.credits.starting_credits
-        )
-        try:
-            async with database.write() as tx:
-                balance = await tx.credits.grant(
-                    str(user), reference or f"cli-{uuid4()}", amount, "Granted by an operator"
-                )
-        finally:
-            await database.close()
+        async with migrated(settings) as database, database.write() as tx:
+            balance = await tx.credits.grant(
+                str(user), reference or f"cli-{uuid4()}", amount, "Granted by an operator"
+            )
         return balance.credits
 
     click.echo(asyncio.run(give()))
+
+
+@asynccontextmanager
+async def migrated(settings: "Settings") -> "AsyncIterator[Database]":
+    """The database, when its tables are those this version needs."""
+    from contracts.errors import Unavailable
+    from store import migrations
+    from store.database import Database
+
+    revision, head = await migrations.current(settings.database_url), migrations.head()
+    if revision != head:
+        raise Unavailable(
+            f"The database is at revision {revision}, {head} is needed: run `voicekeep migrate`"
+        )
+    database = Database(settings.database_url, starting_credits=settings.credits.starting_credits)
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 @main.command()
@@ -233,29 +248,43 @@ def send(
 @main.command()
 @json_option
 @data_option
-def doctor(*, as_json: bool, data: Path | None) -> None:
+@click.option("--verify", is_flag=True, help="Check the invariants of everything stored instead.")
+def doctor(*, as_json: bool, data: Path | None, verify: bool) -> None:
     """Check every part, and say how to mend what is not in order."""
     import asyncio
 
     from runtime import doctor as checks
 
     settings = settings_of(data)
-    report = asyncio.run(checks.examine(settings, outside_probes(settings)))
+    report: checks.Report | checks.Verdict
+    if verify:
+        report = asyncio.run(verdict(settings))
+    else:
+        report = asyncio.run(checks.examine(settings, outside_probes(settings)))
     click.echo(report.as_json() if as_json else report.as_text())
     sys.exit(0 if report.ok else WRONG)
 
 
+async def verdict(settings: "Settings") -> "Verdict":
+    """Every broken promise in database and storage."""
+    from runtime.doctor import SETTLING_SECONDS, Verdict
+    from store.files_disk import DiskFiles
+    from store.invariants import violations
+
+    files = DiskFiles(settings.files_dir)
+    async with migrated(settings) as database:
+        found = violations(database, files, settling_seconds=SETTLING_SECONDS)
+        return Verdict(violations=tuple([violation async for violation in found]))
+
+
 def outside_probes(settings: "Settings") -> "dict[str, Probe]":
     """The parts that only a root may know."""
-    from contracts.errors import Unavailable
     from providers.media_tools import MediaTools
     from store import migrations
 
     async def database() -> str:
-        revision, head = await migrations.current(settings.database_url), migrations.head()
-        if revision != head:
-            raise Unavailable(f"at revision {revision}, {head} is needed: run `voicekeep migrate`")
-        return f"at revision {revision}"
+        async with migrated(settings):
+            return f"at revision {migrations.head()}"
 
     async def ffmpeg() -> str:
         tools = MediaTools(settings.data_dir / "work", ffmpeg=settings.media.ffmpeg)

@@ -18,6 +18,7 @@ from typing import Final
 import httpx
 
 from contracts.errors import Failure, Unavailable
+from contracts.invariants import Violation
 from contracts.values import Value
 from runtime.data_folder import read_running
 from runtime.issuer import KEY_FILE, EmbeddedIssuer
@@ -31,6 +32,9 @@ ROOM_BYTES: Final = 1 << 30
 """Less free room than this is worth a word: one long recording, converted, takes that much."""
 
 OUTSIDE_SECONDS: Final = 10.0
+
+SETTLING_SECONDS: Final = 90.0
+"""Work files of a job that has just ended are removed by then, by the next tick at the latest."""
 
 
 class Level(StrEnum):
@@ -78,6 +82,28 @@ class Report(Value):
         width = max(len(check.name) for check in self.checks)
         marks = {Level.OK: "ok  ", Level.NOTE: "note", Level.BAD: "MEND"}
         return "\n".join(f"{marks[c.level]}  {c.name:<{width}}  {c.line}" for c in self.checks)
+
+
+class Verdict(Value):
+    """Broken promises of what is stored."""
+
+    violations: tuple[Violation, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every promise holds."""
+        return not self.violations
+
+    def as_json(self) -> str:
+        """For programs."""
+        found = [violation.model_dump(mode="json") for violation in self.violations]
+        return json.dumps({"ok": self.ok, "violations": found})
+
+    def as_text(self) -> str:
+        """For a person: a line each."""
+        if self.ok:
+            return "Every invariant holds."
+        return "\n".join(f"{v.invariant}  {v.subject}  {v.what}" for v in self.violations)
 
 
 async def examine(settings: Settings, outside: Mapping[str, Probe]) -> Report:

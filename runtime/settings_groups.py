@@ -51,11 +51,6 @@ class ServerSettings(Group):
         le=65535,
         description="port of the API; 0 takes a free one",
     )
-    public_url: Url | None = Field(
-        None,
-        validation_alias="PUBLIC_URL",
-        description="address clients know the API by, for links; else where it listens",
-    )
     cors_origins: Names = Field(
         (),
         validation_alias="CORS_ORIGINS",
