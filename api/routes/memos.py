@@ -115,7 +115,7 @@ async def list_memos(
 
     `cursor` is as fast on the last page as on the first; `offset` grows slower with every page.
     """
-    after = None if cursor is None else Cursor.decode(cursor)
+    after = _place(cursor)
     skipped = 0 if after else offset
     async with needs.database.read() as tx:
         page = await tx.memos.page(user.id, limit=limit, offset=skipped, after=after)
@@ -179,6 +179,15 @@ async def delete_memo(memo_id: str, user: CurrentUser, needs: Needs) -> MemoDele
         )
     await _begin_erasure(needs, erasure)
     return MemoDeleted(memo_id=erasure.memo_id, job_id=erasure.job_id)
+
+
+def _place(cursor: str | None) -> Cursor | None:
+    if cursor is None:
+        return None
+    place = Cursor.decode(cursor)
+    if not is_uuid(place.id):
+        raise InvalidInput("Invalid cursor")
+    return place
 
 
 async def find_memo(tx: Transaction, memo_id: str, user: User) -> Memo:

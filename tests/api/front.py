@@ -143,10 +143,12 @@ class Front:
 
 
 @asynccontextmanager
-async def opened(data_dir: Path, **overrides: Any) -> AsyncIterator[Front]:
+async def opened(
+    data_dir: Path, *, starter: RecordingStarter | None = None, **overrides: Any
+) -> AsyncIterator[Front]:
     """The app between its start and its end."""
     settings = settings_for(data_dir, **overrides)
-    starter = RecordingStarter()
+    starter = starter or RecordingStarter()
     app = create_app(settings, jobs=starter)
     transport = httpx.ASGITransport(app)
     async with (
