@@ -171,8 +171,10 @@ class _Door:
                     await uninterrupted(connection.start())
                 yield connection
             finally:
-                with as_ours():
-                    await uninterrupted(connection.close())
+                # None: it could not be opened, and SQLAlchemy closes only what is open.
+                if connection.sync_connection is not None:
+                    with as_ours():
+                        await uninterrupted(connection.close())
         finally:
             self._free.release()
 
