@@ -2,7 +2,7 @@
 
 ==============================================  =================================================
 the database is away, full, locked, too slow    ``Unavailable`` with ``retry_after``
-a value it cannot keep (NUL, half a surrogate)  ``InvalidInput``
+a value it cannot keep (text, a number)         ``InvalidInput``
 a failure of ours raised while values are bound that failure
 anything else (a broken constraint, bad SQL)    left as it is: a mistake of this program
 ==============================================  =================================================
@@ -10,7 +10,6 @@ anything else (a broken constraint, bad SQL)    left as it is: a mistake of this
 The message of a driver holds addresses and values; ours do not.
 """
 
-import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +39,7 @@ _SQLITE_AWAY: Final = frozenset(
 
 # Classes and codes of https://www.postgresql.org/docs/15/errcodes-appendix.html
 _POSTGRES_AWAY: Final = ("08", "28", "40", "53", "57", "58", "XX", "25P03", "25006", "55P03")
-_POSTGRES_BAD_VALUE: Final = ("22021", "22P05")
+_POSTGRES_BAD_VALUE: Final = "22"
 
 
 @contextmanager
@@ -48,7 +47,7 @@ def as_ours() -> Iterator[None]:
     """Turn what a driver raises into our failures."""
     try:
         yield
-    except (exc.SQLAlchemyError, OSError, TimeoutError, UnicodeEncodeError) as error:
+    except (exc.SQLAlchemyError, OSError, UnicodeEncodeError, OverflowError) as error:
         ours = failure_of(error)
         if ours is None:
             raise
@@ -57,9 +56,9 @@ def as_ours() -> Iterator[None]:
 
 def failure_of(error: BaseException) -> Failure | None:
     """The failure this error means, or none when it is a mistake of this program."""
-    if isinstance(error, UnicodeEncodeError):
-        return InvalidInput("Text is not valid Unicode", code="invalid_text")
-    if isinstance(error, OSError | asyncio.TimeoutError | exc.TimeoutError):
+    if isinstance(error, UnicodeEncodeError | OverflowError):
+        return _bad_value()
+    if isinstance(error, OSError | exc.TimeoutError):
         return _away()
     if isinstance(error, exc.DBAPIError):
         return _of_driver(error)
@@ -74,14 +73,21 @@ def _of_driver(error: exc.DBAPIError) -> Failure | None:
     if code is not None:
         return _away() if code & 0xFF in _SQLITE_AWAY else None
     state = str(getattr(original, "sqlstate", None) or "")
-    if state.startswith(_POSTGRES_BAD_VALUE):
-        return InvalidInput("Text must not contain NUL", code="invalid_text")
+    # What asyncpg cannot encode never reaches the server, and has no code of its.
+    if state.startswith(_POSTGRES_BAD_VALUE) or (
+        not state and isinstance(getattr(original, "__cause__", None), ValueError)
+    ):
+        return _bad_value()
     if state.startswith(_POSTGRES_AWAY) or error.connection_invalidated:
         return _away()
     # A connection that broke has no code of the server's; neither has a driver's own complaint.
     if not state and isinstance(error, exc.InterfaceError | exc.OperationalError):
         return _away()
     return None
+
+
+def _bad_value() -> InvalidInput:
+    return InvalidInput("A value cannot be stored: not valid text, or too large", code="bad_value")
 
 
 def _away() -> Unavailable:

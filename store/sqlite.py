@@ -54,6 +54,8 @@ def _engine(path: Path, begin: str, pragmas: Sequence[str], *, size: int) -> Asy
         connect_args={"async_creator_fn": create},
         pool_size=size,
         max_overflow=0,
+        # A transaction is always ended before its connection goes back: once is enough.
+        pool_reset_on_return=None,
         json_serializer=dump_json,
         json_deserializer=load_json,
     )

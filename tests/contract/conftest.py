@@ -1,0 +1,119 @@
+"""The store over each database it runs on: a database of its own for every test."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import pytest
+
+from contracts import ids
+from contracts.audio import MediaKind
+from contracts.jobs import JobState, Step
+from contracts.memo import MemoJob
+from store import migrations
+from store.database import Database
+from tests.postgres import PostgresServer
+
+DIALECTS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
+
+T = TypeVar("T")
+NewMemo = Callable[..., Awaitable[MemoJob]]
+
+
+@pytest.fixture(params=DIALECTS)
+def dialect(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end in a loop of its own, for fixtures that are chosen while tests are set up."""
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        return runner.run(work)
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("store") / "voicekeep.db"
+    run(migrations.upgrade(f"sqlite:///{path}"))
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: PostgresServer) -> str:
+    name = run(postgres.create_database())
+    run(migrations.upgrade(postgres.url(name)))
+    return name
+
+
+@pytest.fixture
+def url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Address of an empty database with every table."""
+    if dialect == "sqlite":
+        path = tmp_path / "voicekeep.db"
+        shutil.copy(request.getfixturevalue("migrated_file"), path)
+        yield f"sqlite:///{path}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = run(server.create_database(request.getfixturevalue("migrated_template")))
+    yield server.url(name)
+    run(server.drop_database(name))
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    database = Database(url, starting_credits=150)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def user() -> str:
+    return str(uuid4())
+
+
+@pytest.fixture
+def new_memo(database: Database, user: str) -> NewMemo:
+    """Makes a memo with its job, as a POST does; running, when that is said."""
+
+    async def new(
+        owner: str = user, *, running: bool = False, title: str = "New recording"
+    ) -> MemoJob:
+        memo_id = str(uuid4())
+        job = MemoJob(
+            job_id=ids.memo_job(memo_id),
+            memo_id=memo_id,
+            user_id=owner,
+            audio_path=f"{owner}/{memo_id}/audio.m4a",
+            claimed_seconds=60,
+        )
+        async with database.write() as tx:
+            await tx.media.add(
+                job.audio_path, owner, kind=MediaKind.UPLOAD, memo_id=memo_id, job_id=None
+            )
+            await tx.memos.create(
+                memo_id,
+                owner,
+                title=title,
+                title_by_user=False,
+                source={"audio_path": job.audio_path, "duration": 60},
+                metadata={"processing": {"transcription": {"status": "pending"}}},
+                job_id=job.job_id,
+            )
+            await tx.media.claim(job.audio_path, owner, memo_id)
+            await tx.jobs.create(
+                job.job_id,
+                owner,
+                kind=ids.MEMO,
+                subject_id=memo_id,
+                request=job.model_dump(mode="json"),
+                deadline_seconds=3600,
+            )
+            if running:
+                await tx.jobs.move(job.job_id, owner, JobState.RUNNING, step=Step.PROBE)
+        return job
+
+    return new
