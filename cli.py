@@ -152,13 +152,15 @@ def schedules() -> None:
 
 
 @schedules.command()
-def apply() -> None:
+@data_option
+def apply(data: Path | None) -> None:
     """Create or update the schedules, and the search attributes jobs carry."""
     import asyncio
 
     from runtime.schedules import prepare
+    from runtime.whereabouts import temporal_of
 
-    asyncio.run(prepare(settings_of().temporal))
+    asyncio.run(prepare(temporal_of(settings_of(data))))
 
 
 @main.command()
@@ -299,14 +301,16 @@ def outside_probes(settings: "Settings") -> "dict[str, Probe]":
 
 @main.command()
 @click.argument("job")
-def replay(job: str) -> None:
+@data_option
+def replay(job: str, data: Path | None) -> None:
     """Fetch a job's history and replay it on the present code."""
     import asyncio
 
     from runtime.replay import replay_job
+    from runtime.whereabouts import temporal_of
     from worker import WORKFLOWS
 
-    count = asyncio.run(replay_job(settings_of().temporal, job, WORKFLOWS))
+    count = asyncio.run(replay_job(temporal_of(settings_of(data)), job, WORKFLOWS))
     click.echo(f"{job}: {count} events replay on the present code")
 
 

@@ -204,6 +204,14 @@ def adopt_orphans() -> None:
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
+def reap_orphans(ours: Collection[int]) -> None:
+    """Let go of those that our children left behind and that have ended since."""
+    for child in psutil.Process().children():
+        if child.pid not in ours:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child.pid, os.WNOHANG)
+
+
 def end_orphans(ours: Collection[int]) -> int:
     """End every child process but these, and whatever becomes our child by that; counts them."""
     ended = 0

@@ -20,12 +20,12 @@ import httpx
 from contracts.errors import Failure, Unavailable
 from contracts.invariants import Violation
 from contracts.values import Value
-from runtime.data_folder import read_running
 from runtime.issuer import KEY_FILE, EmbeddedIssuer
 from runtime.key_sets import read_key_set
 from runtime.settings import Settings
 from runtime.settings_groups import TemporalSettings
 from runtime.temporal_server import TemporalServerMissing, resolve
+from runtime.whereabouts import NothingRuns, temporal_of
 
 OLDEST_PYTHON: Final = (3, 11)
 ROOM_BYTES: Final = 1 << 30
@@ -154,7 +154,11 @@ async def _temporal(settings: Settings) -> str:
     from runtime.polling import hosts_by_queue  # noqa: PLC0415
     from runtime.temporal import connect  # noqa: PLC0415
 
-    client = await connect(_reachable(settings))
+    try:
+        where = temporal_of(settings)
+    except NothingRuns as nothing:
+        raise NotInUse(nothing.message) from nothing
+    client = await connect(where)
     hosts = await hosts_by_queue(client, settings.worker.queues)
     idle = [queue for queue, names in hosts.items() if not names]
     if idle:
@@ -168,21 +172,6 @@ async def _temporal(settings: Settings) -> str:
             "host: run them on one, or share DATA_DIR between them"
         )
     return f"{client.service_client.config.target_host}, workers on {', '.join(everywhere)}"
-
-
-def _reachable(settings: Settings) -> TemporalSettings:
-    """The server of the `up` that runs on the folder, else the configured one."""
-    running = read_running(settings.data_dir)
-    if "address" in settings.temporal.model_fields_set:
-        return settings.temporal
-    if running is None:
-        raise NotInUse(
-            f"nothing runs on {settings.data_dir}: start it with `voicekeep up`, or set "
-            "TEMPORAL_ADDRESS"
-        )
-    return settings.temporal.model_copy(
-        update={"address": running.temporal, "namespace": running.namespace}
-    )
 
 
 async def _storage(settings: Settings) -> str:

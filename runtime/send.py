@@ -29,8 +29,6 @@ RECONNECT_SECONDS: Final = 0.5
 AWAY_SECONDS: Final = 60.0
 """How long an API that went away is waited for: it may be starting again."""
 
-FINAL: Final = frozenset({"completed", "completed_no_transcript", "failed", "cancelled"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -51,14 +49,14 @@ class Sent:
     """Everything known of a recording that went through.
 
     Attributes:
-        held: most credits held for it at any time.
+        events: what the job told on its way, in order.
         seconds: from the first byte sent to the last event.
     """
 
     job: dict[str, Any]
     memo: dict[str, Any]
     transcript: dict[str, Any] | None
-    held: int
+    events: tuple[dict[str, Any], ...]
     seconds: float
     target: Target
 
@@ -92,15 +90,15 @@ def send(target: Target, file: Path, languages: Sequence[str], progress: Progres
     with Api.open(target) as api:
         created = api.upload(file, languages, progress)
         job_id, memo_id = created["jobId"], created["memoId"]
-        held = 0
+        events: list[dict[str, Any]] = []
         for event in api.follow(job_id):
-            held = max(held, int(event["data"].get("held", 0)))
+            events.append(event)
             progress.event(event)
         return Sent(
             job=api.get(f"/api/v1/jobs/{job_id}"),
             memo=api.get(f"/api/v1/memos/{memo_id}")["memo"],
             transcript=api.transcript(memo_id),
-            held=held,
+            events=tuple(events),
             seconds=time.monotonic() - began,
             target=target,
         )

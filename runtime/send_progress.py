@@ -36,13 +36,12 @@ class Progress:
 
     def event(self, event: dict[str, Any]) -> None:
         """Show one event of the job."""
-        data = event["data"]
-        step = str(data.get("step") or "queued")
-        tier = f" ({data['tier']})" if data.get("tier") else ""
+        step = str(event.get("step") or "queued")
+        tier = f" ({event['tier']})" if event.get("tier") else ""
         self._bars.update(
             self._job,
             description=f"{WORDS.get(step, step)}{tier}",
-            completed=100 if event["type"] == "done" else data.get("percent", 0),
+            completed=100 if event["type"] == "done" else event.get("percent", 0),
             visible=True,
         )
 

@@ -1,11 +1,14 @@
 """What `voicekeep send` prints of a recording that went through."""
 
 import json
+import textwrap
+from datetime import datetime
 from typing import Any, Final
 
-from runtime.send import FINAL, Sent
+from runtime.send import Sent
 
-WIDTH: Final = 12
+WIDTH: Final = 10
+LINE: Final = 100
 GOOD: Final = frozenset({"completed", "completed_no_transcript"})
 
 
@@ -26,8 +29,8 @@ def as_json(sent: Sent) -> str:
             "intro": sent.memo.get("intro"),
             "transcript": (sent.transcript or {}).get("transcript"),
             "utterances": (sent.transcript or {}).get("utterances", []),
-            "credits": {"held": sent.held, "charged": sent.job["credits"]["charged"]},
-            "steps": dict(steps(sent.job)),
+            "credits": {"held": held(sent), "charged": sent.job["credits"]["charged"]},
+            "steps": dict(steps(sent)),
             "seconds": round(sent.seconds, 3),
             "error": sent.job["error"],
             "links": links(sent),
@@ -38,7 +41,7 @@ def as_json(sent: Sent) -> str:
 def as_text(sent: Sent) -> str:
     """For a person."""
     said = (sent.transcript or {}).get("utterances", [])
-    words = [f"  {clock(each['offset'])}  {each['text']}" for each in said]
+    words = [_row(clock(each["offset"]), each["text"]) for each in said]
     return "\n".join(["", *words, "", *_facts(sent), ""])
 
 
@@ -50,15 +53,27 @@ def _facts(sent: Sent) -> list[str]:
         "State": f"{job['state']} after {sent.seconds:.1f} s{of_audio}",
         "Headline": sent.memo.get("title"),
         "Intro": sent.memo.get("intro"),
-        "Credits": f"{sent.held} held, {job['credits']['charged']} charged",
-        "Steps": ", ".join(f"{name} {seconds:.2f} s" for name, seconds in steps(job)),
+        "Credits": f"{held(sent)} held, {job['credits']['charged']} charged",
+        "Steps": ", ".join(f"{name} {seconds:.2f} s" for name, seconds in steps(sent)),
     }
     if job["error"]:
         facts["Error"] = f"{job['error']['message']} ({job['error']['code']})"
     named = {"API docs": "docs", "Memo": "memo", "Workflow": "workflow"}
     found = links(sent)
     facts |= {name: found[key] for name, key in named.items()}
-    return [f"  {name:<{WIDTH}} {value}" for name, value in facts.items() if value]
+    return [_row(name, str(value)) for name, value in facts.items() if value]
+
+
+def _row(name: str, value: str) -> str:
+    """A line of a name and a value, broken where a terminal would; addresses stay whole."""
+    return textwrap.fill(
+        value,
+        LINE,
+        initial_indent=f"  {name:<{WIDTH}} ",
+        subsequent_indent=" " * (WIDTH + 3),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def links(sent: Sent) -> dict[str, str | None]:
@@ -72,13 +87,36 @@ def links(sent: Sent) -> dict[str, str | None]:
     }
 
 
-def steps(job: dict[str, Any]) -> list[tuple[str, float]]:
-    """Seconds spent in each step, in the order they came."""
+def held(sent: Sent) -> int:
+    """The most credits held for it at any time."""
+    return max((int(event.get("held") or 0) for event in sent.events), default=0)
+
+
+def steps(sent: Sent) -> list[tuple[str, float]]:
+    """Seconds of each step in the order they came.
+
+    A step that did not say what it took is given the time since the event before.
+    """
     spent: dict[str, float] = {}
-    for moment in job["timeline"]:
-        if moment["step"] and moment["seconds"] is not None:
-            spent[moment["step"]] = spent.get(moment["step"], 0.0) + moment["seconds"]
-    return [(name, round(seconds, 3)) for name, seconds in spent.items() if name not in FINAL]
+    before: datetime | None = None
+    for event in sent.events:
+        at = datetime.fromisoformat(event["at"])
+        name = _step(event)
+        since = (at - before).total_seconds() if before else 0.0
+        if name is not None:
+            spent[name] = spent.get(name, 0.0) + event.get("seconds", since)
+        before = at
+    return [(name, round(seconds, 3)) for name, seconds in spent.items()]
+
+
+def _step(event: dict[str, Any]) -> str | None:
+    """The step an event is the end of; none when it tells of a beginning or of progress."""
+    if event["type"] == "done":
+        return "end"
+    if event["type"] == "state":
+        return "reserve" if event.get("state") == "running" else None
+    ended = "seconds" in event or "charged" in event
+    return str(event["step"]) if ended and event.get("step") else None
 
 
 def clock(milliseconds: int) -> str:

@@ -16,6 +16,7 @@ from runtime.child import (
     adopt_orphans,
     end_orphans,
     exit_of,
+    reap_orphans,
     signal_group,
     start_process,
 )
@@ -28,6 +29,8 @@ WORK_STOP_SECONDS: Final = 7.0
 
 SERVER_STOP_SECONDS: Final = 1.5
 """For the Temporal server, which goes last and keeps everything in its file."""
+
+REAP_SECONDS: Final = 0.2
 
 log = structlog.get_logger()
 
@@ -45,7 +48,9 @@ class Supervisor:
         self._listener: Restarted | None = None
         self._children: dict[str, Child] = {}
         self._tasks: set[subprocess.Popen[bytes]] = set()
+        self._reaping: asyncio.TimerHandle | None = None
         adopt_orphans()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._reap_soon)
 
     def start(self, command: Command) -> Child:
         """Start a child and keep it running.
@@ -110,9 +115,20 @@ class Supervisor:
         child = self._children.get(name)
         return None if child is None else child.pid
 
+    def _ours(self) -> set[int]:
+        return {child.pid for child in self._children.values()} | {p.pid for p in self._tasks}
+
+    def _reap_soon(self) -> None:
+        """A child ended, perhaps one of those we only adopted (ffmpeg's, for instance)."""
+        if self._reaping is None:
+            self._reaping = asyncio.get_running_loop().call_later(REAP_SECONDS, self._reap)
+
+    def _reap(self) -> None:
+        self._reaping = None
+        reap_orphans(self._ours())
+
     def _restarted(self, name: str, pid: int, old_pid: int) -> None:
-        ours = {child.pid for child in self._children.values()} | {p.pid for p in self._tasks}
-        if strays := end_orphans(ours):
+        if strays := end_orphans(self._ours()):
             log.info("orphans.ended", count=strays, of=name)
         if self._listener is not None:
             self._listener(name, pid, old_pid)
