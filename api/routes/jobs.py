@@ -7,7 +7,9 @@ from api.dependencies import Needs
 from api.shapes.errors import error_responses
 from api.shapes.jobs import JobCancelling, JobView, job_view
 from contracts.errors import Conflict, NotFound
-from contracts.jobs import Job, JobState
+from contracts.ids import ERASE
+from contracts.jobs import Job, JobState, Step
+from contracts.memo import MemoStatus
 from store.database import Database
 
 TAG = "Jobs"
@@ -55,13 +57,33 @@ async def get_job(job_id: str, user: CurrentUser, needs: Needs) -> JobView:
 async def cancel_job(job_id: str, user: CurrentUser, needs: Needs) -> JobCancelling:
     """Ask a job to end: it releases the credits it held, removes what it left, and is `cancelled`.
 
-    409 when it has ended already.
+    409 when it has ended already, and for an erasure, which leaves nothing half erased.
     """
     job = await find_job(needs.database, job_id, user.id)
     if job.state.final:
         raise Conflict("The job has ended", code="job_ended")
-    await needs.jobs.cancel(job_id)
-    return JobCancelling(job_id=job_id, state=JobState(job.state))
+    if job.kind == ERASE:
+        raise Conflict("An erasure cannot be cancelled", code="not_cancellable")
+    state = job.state
+    if not await needs.jobs.cancel(job_id):
+        state = await _end_waiting(needs.database, job)
+    return JobCancelling(job_id=job_id, state=state)
+
+
+async def _end_waiting(database: Database, job: Job) -> JobState:
+    """End a job whose workflow was never started: nobody else would write its last word.
+
+    Should its workflow be started in this very moment, it finds the job ended and does nothing.
+    """
+    async with database.write() as tx:
+        state = await tx.jobs.state(job.id, job.user_id)
+        if state is not JobState.QUEUED:
+            return state or job.state
+        await tx.jobs.move(job.id, job.user_id, JobState.CANCELLED, step=Step.DONE)
+        await tx.memos.set_processing(
+            job.subject_id, job.user_id, "transcription", MemoStatus.CANCELLED
+        )
+    return JobState.CANCELLED
 
 
 router.include_router(_polled)

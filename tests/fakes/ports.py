@@ -176,6 +176,8 @@ class RecordingStarter:
         return job_id in self.live
 
     async def cancel(self, job_id: str) -> bool:
+        if self.failure is not None:
+            raise self.failure
         self.cancelled.append(job_id)
         return job_id in self.live
 
