@@ -49,14 +49,21 @@ class EventFeed:
         database: read only while somebody watches.
         measures: counts the watchers.
         tick: seconds between two looks.
+        away: seconds until the next look at a database that does not answer.
     """
 
     def __init__(
-        self, database: Database, measures: Measures, *, tick: float = TICK_SECONDS
+        self,
+        database: Database,
+        measures: Measures,
+        *,
+        tick: float = TICK_SECONDS,
+        away: float = AWAY_SECONDS,
     ) -> None:
         self._database = database
         self._measures = measures
         self._tick = tick
+        self._away = away
         self._watchers: set[_Watcher] = set()
         self._wanted = asyncio.Event()
         self._poller: asyncio.Task[None] | None = None
@@ -113,7 +120,7 @@ class EventFeed:
                 await self._look()
             except Unavailable:
                 log.warning("events.unavailable", watchers=len(self._watchers))
-                pause = AWAY_SECONDS
+                pause = self._away
             if self._watchers:
                 # A new watcher is served at once; the others with it.
                 with suppress(TimeoutError):

@@ -1,0 +1,43 @@
+"""The app behind a real listening socket."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from tests.api.front import Front, opened
+
+
+@asynccontextmanager
+async def served(data_dir: Path, **overrides: Any) -> AsyncIterator[tuple[Front, str]]:
+    """The app served by uvicorn on a free port; the front and its base address."""
+    async with opened(data_dir, **overrides) as front:
+        listening = socket.create_server(("127.0.0.1", 0))
+        config = uvicorn.Config(front.app, lifespan="off", log_config=None, access_log=False)
+        server = uvicorn.Server(config)
+        # Signals stay with pytest.
+        serving = asyncio.create_task(server._serve(sockets=[listening]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        try:
+            yield front, f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving
+
+
+async def events_of(response: httpx.Response) -> AsyncIterator[dict[str, str]]:
+    """The events of a stream as they arrive; a comment is an event of its own."""
+    event: dict[str, str] = {}
+    async for line in response.aiter_lines():
+        if not line and event:
+            yield event
+            event = {}
+        elif line:
+            name, _, value = line.partition(":")
+            event[name or "comment"] = value.removeprefix(" ")
