@@ -131,16 +131,21 @@ def _is_text(head: bytes) -> bool:
     """Whether it reads as text: it decodes, and holds no control characters but white space."""
     for mark, encoding in _BYTE_ORDER_MARKS:
         if head.startswith(mark):
-            return _reads_as(head[len(mark) :], encoding)
-    return any(_reads_as(head.lstrip(_BLANK), each) for each in ("utf-8", *_WIDE))
+            return _text(head[len(mark) :], encoding) is not None
+    body = head.lstrip(_BLANK)
+    if _text(body, "utf-8") is not None:
+        return True
+    # Without a mark nearly any bytes are some UTF-16: only plain letters count.
+    return any((_text(body, each) or "é").isascii() for each in _WIDE)
 
 
-def _reads_as(body: bytes, encoding: str) -> bool:
+def _text(body: bytes, encoding: str) -> str | None:
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(body)
     except UnicodeDecodeError:
-        return False
-    return not any(category(each) in _BINARY and each not in _WHITE for each in text)
+        return None
+    binary = any(category(each) in _BINARY and each not in _WHITE for each in text)
+    return None if binary else text
 
 
 def _boxed(head: bytes) -> str | None:

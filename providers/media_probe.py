@@ -137,19 +137,24 @@ def _seconds(media: Any, stream: Any, codec: str) -> float:
         return float(sum(frame for _ in _packets(media, stream)) / rate)
     if bits := _PCM.fullmatch(codec):
         frame_bytes = int(bits["bits"] or 8) // 8 * stream.codec_context.channels
-        return float(sum(packet.size for packet in _packets(media, stream)) / frame_bytes / rate)
+        packets = _packets(media, stream, broken=True)
+        return float(sum(packet.size for packet in packets) / frame_bytes / rate)
     return _by_time_stamps(_packets(media, stream), stream.time_base, LONGEST_PACKET_SAMPLES / rate)
 
 
-def _packets(media: Any, stream: Any) -> Iterator[Any]:
-    """Packets that hold audio. A file that is cut off ends early: what came before is there."""
+def _packets(media: Any, stream: Any, *, broken: bool = False) -> Iterator[Any]:
+    """Packets that hold audio. A file that is cut off ends early: what came before is there.
+
+    Args:
+        broken: whether half a packet holds something.
+    """
     import av  # noqa: PLC0415 - as above
 
     try:
         for packet in media.demux(stream):
             if packet.has_sidedata("encryption_info"):
                 raise MediaRejected("The audio is encrypted")
-            if packet.size and not packet.is_corrupt:
+            if packet.size and (broken or not packet.is_corrupt):
                 yield packet
     except av.error.FFmpegError as error:
         if isinstance(error, MemoryError):
