@@ -49,16 +49,18 @@ class MemoActivities:
 
     @activity.defn(name="settle")
     async def settle(self, order: SettleMemo) -> int:
-        """Charge the measured seconds, once in the job's life; returns the credits charged."""
+        """Charge the measured seconds, once in the job's life; returns what it was charged in all."""
         job = order.job
         async with self._database.write() as tx:
-            charged = await tx.credits.settle(
+            charged_now = await tx.credits.settle(
                 job.user_id,
                 job.job_id,
                 ids.step_key(job.job_id, "settle"),
                 transcription_price(order.seconds),
                 operation=TRANSCRIPTION,
             )
+            # Nothing now: a try before this one did it, and its answer was lost.
+            charged = charged_now or (await tx.credits.of_job(job.user_id, job.job_id)).charged
             await tx.memos.set_processing(
                 job.memo_id, job.user_id, TRANSCRIPTION, MemoStatus.COMPLETED
             )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from contracts.audio import AudioFacts, MediaKind, OwnedKey, StoredFile
+from contracts.credits import JobCredits
 from contracts.headline import Headline
 from contracts.jobs import EventType, JobFailure, JobState, StaleJob, Step
 from contracts.memo import EraseReceipt, MemoStatus
@@ -167,6 +168,9 @@ class Credits(Protocol):
 
         Zero when the job has been charged before.
         """
+
+    async def of_job(self, user_id: str, job_id: str) -> JobCredits:
+        """What the job holds now, and what it has been charged in its life."""
 
     async def release(self, user_id: str, job_id: str, key: str) -> int:
         """End the job's open hold without a charge; returns what was released, 0 for none."""
