@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api.dependencies import Services, services_of
-from api.errors import on_http_exception
+from api.errors import on_failure, on_http_exception
 from api.json_body import BoundedRequest
-from contracts.errors import TooManyRequests
+from contracts.errors import Failure, TooManyRequests
 from contracts.ids import owner_id
 from contracts.values import Value
 
@@ -130,5 +130,8 @@ async def on_unrouted(request: Request, error: HTTPException) -> Response:
     """Answer what no route serves: strangers are not told which paths there are."""
     inside = request.url.path.startswith(f"{API_PREFIX}/") or request.url.path == API_PREFIX
     if inside and error.status_code in _UNROUTED and "user" not in request.scope["state"]:
-        await admit(request)
+        try:
+            await admit(request)
+        except Failure as failure:
+            return await on_failure(request, failure)
     return await on_http_exception(request, error)
