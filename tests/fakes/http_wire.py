@@ -3,18 +3,21 @@
 Beside the vendor's own routes it answers:
 
 - ``GET /__calls``: ``{"count", "calls": [...]}``, every request that was no control request;
-- ``POST /__faults``: a `Fault` as JSON, for the next ``times`` calls; ``DELETE`` forgets them;
+- ``POST /__faults``: a `Fault` as JSON, for the next ``times`` calls (of one kind, when ``call``
+  says which); ``DELETE`` forgets them;
 - ``POST /__release``: lets go of every call that hangs.
 """
 
 import asyncio
+import base64
 import json
+import re
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Never
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel
@@ -46,19 +49,47 @@ class Fault(BaseModel):
 
     Attributes:
         times: with how many calls.
+        call: regular expression found in ``METHOD /path`` of the calls that are meant; none means
+            the next ones, whatever they are.
+        undone: the vendor does nothing; else it has done its work, and its answer is lost.
         latency: seconds before anything else happens.
         status: answered instead of the vendor's answer, with ``headers`` and ``body``.
-        cut: where the connection is cut: before the answer, in its head, in its body.
+        headers: of the answer; with no ``status`` they are added to the vendor's own.
+        body: of the answer; ``body_base64`` when it is no text.
+        repeat: how often the body is sent, one after the other.
+        length: what ``Content-Length`` says instead of the truth.
+        drip: seconds between one byte of the body and the next.
+        cut: where the connection is cut: before the answer, in its head, in its body; ``chunk`` is
+            in the body too, of an answer whose length is not told beforehand.
         hang: say nothing until released.
     """
 
     times: int = 1
+    call: str | None = None
+    undone: bool = False
     latency: float = 0.0
     status: int | None = None
     headers: dict[str, str] = {}
     body: str | None = None
-    cut: Literal["answer", "head", "body"] | None = None
+    body_base64: str | None = None
+    repeat: int = 1
+    length: int | None = None
+    drip: float = 0.0
+    cut: Literal["answer", "head", "body", "chunk"] | None = None
     hang: bool = False
+
+    def fits(self, request: Request) -> bool:
+        return self.call is None or bool(re.search(self.call, f"{request.method} {request.path}"))
+
+    def changed(self, response: Response) -> Response:
+        """The vendor's answer with what goes wrong in it."""
+        body = self.body.encode() if self.body is not None else None
+        if self.body_base64 is not None:
+            body = base64.b64decode(self.body_base64)
+        if self.status is not None:
+            return Response(self.status, b"{}" if body is None else body, self.headers)
+        headers = response.headers | self.headers
+        return Response(response.status, response.body if body is None else body, headers)
 
 
 def json_response(value: Any, status: int = 200, **headers: str) -> Response:
@@ -127,19 +158,24 @@ class Wire:
         if request.path.startswith("/__"):
             await _send(writer, self._control(request))
             return
-        fault = self.faults.popleft() if self.faults else Fault()
+        fault = self._next_fault(request)
         call: dict[str, Any] = {"method": request.method, "path": request.path}
         self.calls.append(call)
-        response, facts = await self._answer(request)
+        response, facts = Response(200, b"{}", {}), dict[str, Any]()
+        if not fault.undone:
+            response, facts = await self._answer(request)
         call |= facts
-        if fault.status is not None:
-            body = fault.body if fault.body is not None else "{}"
-            response = Response(fault.status, body.encode(), fault.headers)
-        elif fault.body is not None:
-            response = response._replace(body=fault.body.encode())
+        response = fault.changed(response)
         call["status"] = response.status if fault.cut is None else None
         self._write_down(call)
         await self._misbehave(fault, response, writer)
+
+    def _next_fault(self, request: Request) -> Fault:
+        for at, fault in enumerate(self.faults):
+            if fault.fits(request):
+                del self.faults[at]
+                return fault
+        return Fault()
 
     async def _misbehave(
         self, fault: Fault, response: Response, writer: asyncio.StreamWriter
@@ -147,16 +183,25 @@ class Wire:
         await asyncio.sleep(fault.latency)
         if fault.hang:
             await self._released.wait()
-        if fault.cut is None:
-            await _send(writer, response)
-            return
-        raw = _raw(response)
-        head = raw.index(b"\r\n\r\n")
-        whole = {"answer": 0, "head": head // 2, "body": head + 4 + len(response.body) // 2}
-        writer.write(raw[: whole[fault.cut]])
-        await writer.drain()
-        writer.transport.abort()
-        raise ConnectionResetError
+        if fault.cut == "answer":
+            await _hang_up(writer)
+        chunked = fault.cut == "chunk"
+        length = fault.length if fault.length is not None else len(response.body) * fault.repeat
+        head = _head(response, None if chunked else length)
+        if fault.cut == "head":
+            head = head[: len(head) // 2]
+        writer.write(head)
+        if fault.cut == "head":
+            await _hang_up(writer)
+        body = response.body
+        if fault.cut is not None:
+            body = body[: len(body) // 2]
+        for piece in _pieces(body, fault):
+            writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            await writer.drain()
+            await asyncio.sleep(fault.drip)
+        if fault.cut is not None or length != len(response.body) * fault.repeat:
+            await _hang_up(writer)
 
     def _control(self, request: Request) -> Response:
         match request.method, request.path:
@@ -206,18 +251,36 @@ async def _body(reader: asyncio.StreamReader, headers: dict[str, str]) -> bytes:
     return body
 
 
-def _raw(response: Response) -> bytes:
+def _pieces(body: bytes, fault: Fault) -> Iterator[bytes]:
+    if fault.drip:
+        yield from (body[at : at + 1] for at in range(len(body)))
+    else:
+        yield from (body for _ in range(fault.repeat) if body)
+
+
+def _head(response: Response, length: int | None) -> bytes:
+    """Everything before the body; no length means that it comes in chunks."""
     headers = {"content-type": "application/json"} | response.headers
-    headers["content-length"] = str(len(response.body))
+    if length is None:
+        headers["transfer-encoding"] = "chunked"
+    elif response.status != HTTPStatus.NO_CONTENT:
+        headers["content-length"] = str(length)
     known = response.status in {status.value for status in HTTPStatus}
     reason = HTTPStatus(response.status).phrase if known else "Unknown"
     lines = [f"HTTP/1.1 {response.status} {reason}", *(f"{k}: {v}" for k, v in headers.items())]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + response.body
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
 
 
 async def _send(writer: asyncio.StreamWriter, response: Response) -> None:
-    writer.write(_raw(response))
+    writer.write(_head(response, len(response.body)) + response.body)
     await writer.drain()
+
+
+async def _hang_up(writer: asyncio.StreamWriter) -> Never:
+    """Cut the connection as a crash would, after what has been sent."""
+    await writer.drain()
+    writer.transport.abort()
+    raise ConnectionResetError
 
 
 def multipart(request: Request) -> dict[str, list[tuple[str | None, bytes]]]:
