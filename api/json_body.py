@@ -50,7 +50,8 @@ def parse(body: bytes) -> Any:
         InvalidInput: ``invalid_json`` or ``invalid_text``.
     """
     try:
-        value = json.loads(body, parse_constant=_refuse_constant)
+        # Decoded here: left to itself, `json` takes UTF-16 and UTF-32 too.
+        value = json.loads(body.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise InvalidInput("Invalid JSON body", code="invalid_json") from error
     check(value)

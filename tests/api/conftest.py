@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from runtime import logs
+from runtime.settings_groups import LogSettings
 from store.migrations import upgrade
 from tests.api.front import Front, User, opened
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_logs() -> None:
+    """Log lines as in production: crashes are told in one line."""
+    logs.configure(LogSettings(LOG_LEVEL="error", LOG_FORMAT="json"))
 
 
 @pytest.fixture(scope="session")
