@@ -1,6 +1,7 @@
 """The sentences of a transcript, whether or not its recogniser writes punctuation."""
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -81,7 +82,9 @@ def sentences(pieces: Sequence[str], language: str) -> list[str]:
 
 def _punctuated(text: str, language: str) -> list[str]:
     """Sentences by the rules of the language, in chunks: the rules get slow on long texts."""
-    import pysbd  # noqa: PLC0415 - loaded in children alone
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its source has escapes that newer Pythons complain about
+        import pysbd  # noqa: PLC0415 - loaded in children alone
 
     known = language if language in _SEGMENTED else "en"
     found: list[str] = []

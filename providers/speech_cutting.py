@@ -107,7 +107,7 @@ class _Reader:
 
     def read(self) -> SpeechPart:
         size = self._ear.frame_bytes
-        while self._left >= size:
+        while self._left > size:  # the last frame, whole or not, goes to end_stream
             frame = self._file.read(size)
             self._left -= size
             self._now += self._ear.frame_length
