@@ -49,7 +49,7 @@ class MemoActivities:
 
     @activity.defn(name="settle")
     async def settle(self, order: SettleMemo) -> int:
-        """Charge the measured seconds, once in the job's life; returns what it was charged in all."""
+        """Charge the measured seconds, once in the job's life; returns its charge in all."""
         job = order.job
         async with self._database.write() as tx:
             charged_now = await tx.credits.settle(
