@@ -3,6 +3,7 @@
 Every command imports what it needs when it runs, so that `--help` costs next to nothing.
 """
 
+import os
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -60,8 +61,24 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
     cls=Voicekeep, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(package_name="voicekeep")
-def main() -> None:
+def voicekeep() -> None:
     """Durable voice jobs: every memo is one Temporal workflow."""
+
+
+def main() -> None:
+    """Run a command, and end the process.
+
+    Where the Temporal SDK was used the interpreter is not taken down: a thread of the SDK that is
+    still handing over its last answer would abort the process (SIGABRT, exit status 134).
+    """
+    try:
+        voicekeep(prog_name="voicekeep")
+    except SystemExit as end:
+        if "temporalio" not in sys.modules:
+            raise
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else WRONG if end.code else 0)
 
 
 def settings_of(data: Path | None = None, *, serving: bool = False) -> "Settings":
@@ -73,7 +90,7 @@ def settings_of(data: Path | None = None, *, serving: bool = False) -> "Settings
     return found
 
 
-@main.command()
+@voicekeep.command()
 @json_option
 @data_option
 @click.option("--no-sample", is_flag=True, help="Do not send the sample recording through.")
@@ -111,7 +128,7 @@ def sample_command(*, as_json: bool) -> tuple[str, ...] | None:
     return ("send", str(SAMPLE), "--user", str(uuid4()), *(("--json",) if as_json else ()))
 
 
-@main.command()
+@voicekeep.command()
 @click.option("--fd", type=int, help="Descriptor of a listening socket to serve on.")
 @data_option
 def api(fd: int | None, data: Path | None) -> None:
@@ -123,7 +140,7 @@ def api(fd: int | None, data: Path | None) -> None:
     serve(create_app(settings), settings.server, descriptor=fd)
 
 
-@main.command()
+@voicekeep.command()
 @data_option
 def worker(data: Path | None) -> None:
     """Run jobs: serve the task queues."""
@@ -134,7 +151,7 @@ def worker(data: Path | None) -> None:
     asyncio.run(root.run(settings_of(data, serving=True)))
 
 
-@main.command()
+@voicekeep.command()
 @data_option
 def migrate(data: Path | None) -> None:
     """Bring the database to this version's tables."""
@@ -146,7 +163,7 @@ def migrate(data: Path | None) -> None:
     click.echo(f"The database is at revision {revision}.", err=True)
 
 
-@main.group()
+@voicekeep.group()
 def schedules() -> None:
     """What runs by the clock."""
 
@@ -163,7 +180,7 @@ def apply(data: Path | None) -> None:
     asyncio.run(prepare(temporal_of(settings_of(data))))
 
 
-@main.command()
+@voicekeep.command()
 @data_option
 @click.option("--user", type=click.UUID, required=True, help="Whose token it is.")
 @click.option("--email", help="The user's address, for invites.")
@@ -179,7 +196,7 @@ def token(
     click.echo(issuer.sign(str(user), email=email, audience=audience, expires_in=expires_in))
 
 
-@main.group()
+@voicekeep.group()
 def credits() -> None:  # noqa: A001 - the command's name
     """The built-in ledger."""
 
@@ -225,7 +242,7 @@ async def migrated(settings: "Settings") -> "AsyncIterator[Database]":
         await database.close()
 
 
-@main.command()
+@voicekeep.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
 @data_option
@@ -247,7 +264,7 @@ def send(
     sys.exit(0 if send_report.succeeded(sent) else WRONG)
 
 
-@main.command()
+@voicekeep.command()
 @json_option
 @data_option
 @click.option("--verify", is_flag=True, help="Check the invariants of everything stored instead.")
@@ -299,7 +316,7 @@ def outside_probes(settings: "Settings") -> "dict[str, Probe]":
     return {"database": database, "ffmpeg": ffmpeg}
 
 
-@main.command()
+@voicekeep.command()
 @click.argument("job")
 @data_option
 def replay(job: str, data: Path | None) -> None:

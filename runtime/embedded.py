@@ -236,6 +236,8 @@ class Setup:
         env = dict(self._plan.env)
         if self._dev_server is not None:
             env = {name: env[name] for name in env if not name.startswith(OF_ANOTHER_SERVER)}
+        # Without kept bytecode every start, and every restart, compiles all over again.
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
         env |= {
             "ENV_FILE": "",
             "DATA_DIR": str(self._folder.root),
