@@ -1,5 +1,6 @@
 """What an answer of a vendor means for us: one table, and how long to wait."""
 
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -7,7 +8,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from contracts.errors import (
     FormatNotTaken,
@@ -40,7 +41,12 @@ _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 def of_status(
-    provider: str, status: int, *, code: object = None, headers: Mapping[str, str] | None = None
+    provider: str,
+    status: int,
+    *,
+    code: object = None,
+    headers: Mapping[str, str] | None = None,
+    kind: type[ProviderFailure] | None = None,
 ) -> ProviderFailure:
     """The failure an HTTP status stands for.
 
@@ -49,12 +55,37 @@ def of_status(
         code: the vendor's own code; shown when it looks like one. The vendor's sentence is not:
             it can hold a piece of the key, or spoken words.
         headers: for ``Retry-After``; names in lower case or a mapping that does not mind.
+        kind: what the vendor's own code says it is, when that says more than the status.
     """
-    busy = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    kind = ProviderBusy if busy else MEANING.get(status, ProviderBroken)
-    named = f" ({code})" if isinstance(code, str) and _CODE.fullmatch(code) else ""
+    if kind is None:
+        busy = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        kind = ProviderBusy if busy else MEANING.get(status, ProviderBroken)
+    named = f" ({code})" if is_code(code) else ""
     message = f"{provider} answered {status}{named}"
     return kind(message, retry_after=retry_after(headers or {}))
+
+
+def is_code(code: object) -> bool:
+    """Whether a vendor's code looks like one, so that it can be shown."""
+    return isinstance(code, str) and bool(_CODE.fullmatch(code))
+
+
+def codes_of(body: bytes) -> tuple[str, ...]:
+    """The codes in an error body, the innermost, which says most, first; none in any other body.
+
+    Both ``{"code", "innerError": {"code"}}`` and the same below ``error`` are read.
+    """
+    try:
+        found: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return ()
+    codes: list[str] = []
+    while isinstance(found, dict):
+        if is_code(code := found.get("code")):
+            codes.insert(0, code)
+        inner = (found.get(name) for name in ("innerError", "innererror", "error"))
+        found = next((each for each in inner if isinstance(each, dict)), None)
+    return tuple(codes)
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:

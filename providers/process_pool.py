@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from contracts.errors import Failure, Unavailable
 
@@ -61,6 +61,7 @@ class ProcessPool:
         self._warm = warm
         self._pool: Pebbles | None = None
         self._closed = False
+        self._calls: set[ProcessFuture[Any]] = set()
         # Children die with the thread that made them (PR_SET_PDEATHSIG), so it is ours.
         self._starter = ThreadPoolExecutor(1, "process-pool")
 
@@ -125,16 +126,24 @@ class ProcessPool:
                 initargs=(self._memory_bytes, self._warm),
                 context=multiprocessing.get_context("spawn"),
             )
-        return self._pool.schedule(_measured, (function, seconds, args), timeout=seconds)
+        call = self._pool.schedule(_measured, (function, seconds, args), timeout=seconds)
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        return call
 
     def _drop(self) -> None:
         if self._pool is not None:
             self._pool.stop()  # type: ignore[no-untyped-call]  # pebble types all but this
             self._pool.join()
             self._pool = None
+        for call in self._calls.copy():
+            if not call.done():  # pebble leaves what was under way without an end
+                call.set_exception(BrokenProcessPool("The pool was closed"))
 
     async def aclose(self) -> None:
-        """Stop the children, running calls included; safe to call twice."""
+        """Stop the children; calls under way fail as Unavailable. Safe to call twice."""
+        if self._closed:
+            return
         self._closed = True
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._starter, self._drop)
