@@ -159,8 +159,8 @@ class Credits:
             total_spent=row.total_spent,
         )
 
-    async def _open_account(self, user_id: str) -> bool:
-        """Whether it was opened now; two at once open it once."""
+    async def _open_account(self, user_id: str) -> None:
+        """Open the account unless it is there; two at once open it once."""
         now, starting = self._session.now, self._session.starting_credits
         row = {
             "user_id": user_id,
@@ -171,10 +171,10 @@ class Credits:
             "created_at": now,
             "updated_at": now,
         }
-        if not await self._session.run(_OPEN_ACCOUNT[self._session.dialect], row):
-            return False
-        await self._entry(user_id, STARTING_KEY, EntryKind.GRANT, starting, balance_delta=starting)
-        return True
+        if await self._session.run(_OPEN_ACCOUNT[self._session.dialect], row) and starting:
+            await self._entry(
+                user_id, STARTING_KEY, EntryKind.GRANT, starting, balance_delta=starting
+            )
 
     async def hold(self, user_id: str, job_id: str, key: str, amount: int) -> int:
         """Hold credits for a job; the same key again changes nothing. Returns what is held.
@@ -205,15 +205,17 @@ class Credits:
         values = {"own_user": user_id, "more": more, "now": self._session.now}
         if await self._session.run(_SET_ASIDE, values):
             return True
-        opened = await self._open_account(user_id)
-        return opened and bool(await self._session.run(_SET_ASIDE, values))
+        # Whoever opened it, this transaction or another one at the same time, it is there now.
+        await self._open_account(user_id)
+        return bool(await self._session.run(_SET_ASIDE, values))
 
     async def _held(self, user_id: str, job_id: str) -> int:
         own = {"own_user": user_id, "own_job": job_id}
         return int(await self._session.value(_HELD, own))
 
-    async def _short(self, user_id: str, required: int) -> InsufficientCredits:
-        return InsufficientCredits(required, (await self.balance(user_id)).free)
+    async def _short(self, user_id: str, required: int, held: int = 0) -> InsufficientCredits:
+        """The failure to raise; what the job itself holds counts as available to it."""
+        return InsufficientCredits(required, (await self.balance(user_id)).free + held)
 
     async def adjust_hold(self, user_id: str, job_id: str, key: str, amount: int) -> int:
         """Correct the job's open hold to ``amount``; the same key again changes nothing.
@@ -231,7 +233,7 @@ class Credits:
             return amount
         if not await self._set_aside(user_id, more):
             await self._session.run(_UNADJUST, own)
-            raise await self._short(user_id, more)
+            raise await self._short(user_id, amount, before)
         kind = EntryKind.HOLD if more > 0 else EntryKind.RELEASE
         await self._entry(user_id, key, kind, abs(more), held_delta=more, job_id=job_id)
         return amount
@@ -264,7 +266,7 @@ class Credits:
         if not await self._charge(user_id, amount, freed):
             undo = (_UNSETTLE, own) if held else (_FORGET_HOLD, {"own_key": key})
             await self._session.run(*undo)
-            raise await self._short(user_id, amount)
+            raise await self._short(user_id, amount, freed)
         await self._entry(
             user_id,
             key,
@@ -299,8 +301,8 @@ class Credits:
         values = {"own_user": user_id, "price": price, "freed": freed, "now": self._session.now}
         if await self._session.run(_CHARGE, values):
             return True
-        opened = await self._open_account(user_id)
-        return opened and bool(await self._session.run(_CHARGE, values))
+        await self._open_account(user_id)
+        return bool(await self._session.run(_CHARGE, values))
 
     async def release(self, user_id: str, job_id: str, key: str) -> int:
         """End the job's open hold without a charge; returns what it was (0: none was open)."""

@@ -13,7 +13,11 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import ReturnTypeFromArgs
 
+from contracts.errors import InvalidInput
 from store.columns import dump_json
+
+MAX_DEPTH: Final = 20
+_UNSPELLABLE: Final = '"\\'
 
 
 class greatest(ReturnTypeFromArgs[Any]):  # noqa: N801 - named as the SQL function
@@ -33,10 +37,24 @@ def merged(column: ColumnElement[Any], changes: Mapping[str, Any], dialect: str)
     Objects are merged, everything else (lists, null) replaces what is there. What stands in the way
     of an object gives way to it. The database does it under the row's lock, so two writers of
     different keys never undo one another.
+
+    Raises:
+        InvalidInput: ``invalid_key``, a key that no path can spell, or objects in objects in …
     """
+    _check_keys(changes, MAX_DEPTH)
     if dialect == "postgresql":
         return _postgres_merged(column, changes)
     return _sqlite_merged(column, changes)
+
+
+def _check_keys(changes: Mapping[str, Any], depth: int) -> None:
+    for key, value in changes.items():
+        if not key or not key.isprintable() or any(mark in key for mark in _UNSPELLABLE):
+            raise InvalidInput("A key cannot be stored", code="invalid_key")
+        if isinstance(value, Mapping):
+            if not depth:
+                raise InvalidInput("Objects lie too deep in one another", code="invalid_key")
+            _check_keys(value, depth - 1)
 
 
 def _postgres_merged(target: ColumnElement[Any], changes: Mapping[str, Any]) -> ColumnElement[Any]:

@@ -1,12 +1,14 @@
-"""The store over each database it runs on: a database of its own for every test."""
+"""The store over each database it runs on: every test finds all tables, and nothing in them."""
 
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from contracts import ids
@@ -14,6 +16,7 @@ from contracts.audio import MediaKind
 from contracts.jobs import JobState, Step
 from contracts.memo import MemoJob
 from store import migrations
+from store.columns import METADATA
 from store.database import Database
 from tests.postgres import PostgresServer
 
@@ -43,10 +46,17 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgres: PostgresServer) -> str:
+def migrated_database(postgres: PostgresServer) -> str:
     name = run(postgres.create_database())
     run(migrations.upgrade(postgres.url(name)))
     return name
+
+
+async def empty(address: str) -> None:
+    connection = await asyncpg.connect(address, command_timeout=20)
+    tables = reversed(METADATA.sorted_tables)
+    await connection.execute(";".join(str(table.delete()) for table in tables))
+    await connection.close()
 
 
 @pytest.fixture
@@ -58,16 +68,27 @@ def url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
         yield f"sqlite:///{path}"
         return
     server: PostgresServer = request.getfixturevalue("postgres")
-    name = run(server.create_database(request.getfixturevalue("migrated_template")))
-    yield server.url(name)
-    run(server.drop_database(name))
+    address = server.url(request.getfixturevalue("migrated_database"))
+    run(empty(address))
+    yield address
 
 
 @pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    database = Database(url, starting_credits=150)
-    yield database
-    await database.close()
+async def opened(url: str) -> AsyncIterator[Callable[..., Database]]:
+    """Opens further databases on the same address, closed at the end."""
+    async with AsyncExitStack() as stack:
+
+        def open_one(**options: Any) -> Database:
+            database = Database(url, **options)
+            stack.push_async_callback(database.close)
+            return database
+
+        yield open_one
+
+
+@pytest.fixture
+def database(opened: Callable[..., Database]) -> Database:
+    return opened(starting_credits=150)
 
 
 @pytest.fixture

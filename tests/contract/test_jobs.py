@@ -141,10 +141,12 @@ async def test_events_of_several_jobs_come_in_one_answer(database: Database, use
     assert nothing == []
 
 
-async def test_a_clock_that_jumps_back_does_not_turn_a_job_around(url: str, user: str) -> None:
+async def test_a_clock_that_jumps_back_does_not_turn_a_job_around(
+    opened: Callable[..., Database], user: str
+) -> None:
     times = [datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (12, 3, 15, 1)]
     clock = iter(times)
-    database = Database(url, clock=lambda: next(clock))
+    database = opened(clock=lambda: next(clock))
     async with database.write() as tx:
         await create(tx, "j", user)
     async with database.write() as tx:
@@ -156,7 +158,6 @@ async def test_a_clock_that_jumps_back_does_not_turn_a_job_around(url: str, user
     async with database.read() as tx:
         job = await tx.jobs.find("j", user)
         events = await tx.jobs.events_after({"j": 0}, user)
-    await database.close()
     assert job is not None
     assert [datetime.fromisoformat(event.at).hour for event in events] == [12, 12, 15, 15]
     assert job.started_at == times[0]
