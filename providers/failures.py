@@ -8,7 +8,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from contracts.errors import (
     FormatNotTaken,
@@ -65,7 +65,7 @@ def of_status(
     return kind(message, retry_after=retry_after(headers or {}))
 
 
-def is_code(code: object) -> bool:
+def is_code(code: object) -> TypeGuard[str]:
     """Whether a vendor's code looks like one, so that it can be shown."""
     return isinstance(code, str) and bool(_CODE.fullmatch(code))
 

@@ -6,20 +6,12 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from contracts.transcript import TranscriptPart, Utterance, Word
-
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
-
-
-def _storable(text: str) -> str:
-    """Without what neither UTF-8 nor Postgres holds."""
-    return _UNSTORABLE.sub("", text)
-
+from providers.answer_text import Text
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Text = Annotated[str, AfterValidator(_storable)]
 
 
 class SpokenWord(BaseModel):

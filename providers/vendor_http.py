@@ -6,6 +6,7 @@ answer in memory than its bound.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -115,12 +116,10 @@ class VendorHttp:
 async def _read_refusal(response: httpx.Response) -> bytes:
     """As much of the body as there is: the status is known, and what it says must not be lost."""
     body = bytearray()
-    try:
+    with suppress(TimeoutError, httpx.HTTPError):  # what came before it is the answer
         async with asyncio.timeout(REFUSAL_SECONDS):
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) >= MAX_REFUSAL_BYTES:
                     break
-    except (TimeoutError, httpx.HTTPError):
-        pass  # noqa: S110 - what came so far is the answer
     return bytes(body[:MAX_REFUSAL_BYTES])
