@@ -8,6 +8,7 @@
 * ``Words``: text from outside. NUL cannot be stored by Postgres, so neither does SQLite.
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -38,6 +39,9 @@ METADATA: Final = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def _is_postgres(dialect: Dialect) -> bool:
@@ -134,7 +138,8 @@ def dump_json(value: Any) -> str:
         text = to_json(value, inf_nan_mode="null").decode()
     except (PydanticSerializationError, UnicodeEncodeError) as error:
         raise InvalidInput("Text is not valid Unicode", code="invalid_text") from error
-    if "\\u0000" in text:
+    # An escaped backslash before `u0000` is no escaped NUL.
+    if "\\u0000" in text and _NUL.search(text):
         raise InvalidInput("Text must not contain NUL", code="invalid_text")
     return text
 

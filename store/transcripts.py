@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
 from sqlalchemy import Row, and_, bindparam, delete, select
 
-from contracts.errors import NotFound
+from contracts.errors import InvalidInput, NotFound
 from contracts.transcript import (
     Transcript,
     TranscriptPart,
@@ -83,7 +84,8 @@ class Transcripts:
         Writes ``memos.source`` (text, utterances, speakers, languages, route) too and drops the
         saved parts.
         """
-        values = transcript.model_dump(mode="json")
+        digest = _digest(transcript)
+        values = transcript.model_dump()
         row = {
             **values,
             "job_id": job_id,
@@ -92,7 +94,7 @@ class Transcripts:
             "tier": tier,
             "word_count": transcript.word_count,
             "speech": has_speech(transcript),
-            "sha256": transcript.sha256,
+            "sha256": digest,
             "created_at": self._session.now,
         }
         added = await self._session.run(_SAVE[self._session.dialect], row)
@@ -104,7 +106,7 @@ class Transcripts:
             ref=job_id,
             seconds=transcript.seconds,
             words=row["word_count"],
-            sha256=row["sha256"],
+            sha256=digest,
             tier=tier,
             language=transcript.primary_language,
             speech=row["speech"],
@@ -142,6 +144,13 @@ class Transcripts:
             "created_at": self._session.now,
         }
         await self._session.run(_SAVE_PART[self._session.dialect], row)
+
+
+def _digest(transcript: Transcript) -> str:
+    try:
+        return transcript.sha256
+    except PydanticSerializationError as error:
+        raise InvalidInput("Text is not valid Unicode", code="invalid_text") from error
 
 
 def _own(job_id: str, user_id: str) -> dict[str, Any]:
