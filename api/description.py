@@ -6,6 +6,9 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.shapes.jobs import JOB_EXAMPLE
+from api.shapes.memos import MEMO_EXAMPLE
+
 VERSION: Final = version("voicekeep")
 
 DESCRIPTION: Final = """\
@@ -29,6 +32,9 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "Operations", "description": "Health, numbers and keys; no token."},
 ]
 
+_EXAMPLES: Final = {"JobView": JOB_EXAMPLE, "MemoView": MEMO_EXAMPLE}
+"""Set here because FastAPI takes every null out of what models say themselves."""
+
 _OF_THE_FRAMEWORK: Final = ("HTTPValidationError", "ValidationError")
 
 
@@ -48,21 +54,47 @@ def _document(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             license_info={"name": "MIT", "identifier": "MIT"},
         )
-        _without_framework_errors(document)
+        operations = [each for path in document["paths"].values() for each in path.values()]
+        for operation in operations:
+            _without_framework_error(operation)
+            _without_null_parameters(operation)
+        _with_shared_errors(document, operations)
         _without_titles(document["components"]["schemas"])
+        for name, example in _EXAMPLES.items():
+            document["components"]["schemas"][name]["examples"] = [example]
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _without_framework_errors(document: dict[str, Any]) -> None:
+def _without_framework_error(operation: dict[str, Any]) -> None:
     """FastAPI tells of a 422 of its own that is never sent: ours is a 400."""
-    for path in document["paths"].values():
-        for operation in path.values():
-            answer = operation["responses"].get("422", {})
-            if "HTTPValidationError" in str(answer):
-                del operation["responses"]["422"]
+    if "HTTPValidationError" in str(operation["responses"].get("422")):
+        del operation["responses"]["422"]
+
+
+def _without_null_parameters(operation: dict[str, Any]) -> None:
+    """A header or a query parameter is left out, and never null."""
+    for parameter in operation.get("parameters", []):
+        schema = parameter["schema"]
+        kinds = [kind for kind in schema.pop("anyOf", []) if kind != {"type": "null"}]
+        parameter["schema"] = {**schema, **(kinds[0] if kinds else {})}
+        for repeated in ("title", "description"):
+            parameter["schema"].pop(repeated, None)
+
+
+def _with_shared_errors(document: dict[str, Any], operations: list[dict[str, Any]]) -> None:
+    """Each error answer stands in the document once."""
+    components = document["components"]
+    shared = components.setdefault("responses", {})
+    for operation in operations:
+        for status, response in operation["responses"].items():
+            if "ErrorAnswer" in str(response):
+                name = f"Error{status}"
+                if shared.setdefault(name, response) != response:
+                    raise ValueError(f"{name} has two meanings")
+                operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
     for name in _OF_THE_FRAMEWORK:
-        document["components"]["schemas"].pop(name, None)
+        components["schemas"].pop(name, None)
 
 
 def _without_titles(schemas: dict[str, Any]) -> None:

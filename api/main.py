@@ -64,6 +64,7 @@ def create_app(settings: Settings, *, jobs: Jobs | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
         middleware=[_cors(settings), Middleware(RequestContext, measures=measures)],
         exception_handlers={

@@ -21,7 +21,7 @@ _open = APIRouter(prefix=API_PREFIX, tags=[TAG], route_class=OpenRoute)
 _own = user_router(TAG)
 
 
-@_open.get("/credits/pricing", summary="Price list")
+@_open.get("/credits/pricing", summary="Price list", response_description="Credits per operation.")
 async def pricing() -> Pricing:
     """What each operation costs, in credits. Public.
 
@@ -31,7 +31,12 @@ async def pricing() -> Pricing:
     return Pricing(costs=dict(COSTS))
 
 
-@_own.get("/credits/balance", summary="Balance", responses=error_responses(401, 429, 503))
+@_own.get(
+    "/credits/balance",
+    summary="Balance",
+    response_description="The account.",
+    responses=error_responses(401, 429, 503),
+)
 async def balance(user: CurrentUser, needs: Needs) -> BalanceAnswer:
     """Credits of the caller. `credits - held` is what a new operation may cost."""
     async with needs.database.read() as tx:
@@ -39,7 +44,12 @@ async def balance(user: CurrentUser, needs: Needs) -> BalanceAnswer:
     return BalanceAnswer(**found.model_dump())
 
 
-@_own.get("/credits/transactions", summary="Ledger", responses=error_responses(*LIST))
+@_own.get(
+    "/credits/transactions",
+    summary="Ledger",
+    response_description="A page of the ledger.",
+    responses=error_responses(*LIST),
+)
 async def transactions(
     user: CurrentUser, needs: Needs, limit: Limit = DEFAULT_LIMIT, cursor: CursorText = None
 ) -> Transactions:

@@ -38,6 +38,7 @@ _PAGE: Final = f"""<!doctype html>
 <title>Voicekeep API</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="docs/swagger-ui.css">
+<style>.swagger-ui .response-col_links {{ display: none }}</style>
 </head>
 <body>
 <div id="docs"></div>

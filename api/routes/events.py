@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from api.admission import CurrentUser, PollingRoute, user_router
 from api.dependencies import Needs, Services
+from api.identifiers import JobId, MemoId
 from api.routes.jobs import find_job
 from api.routes.memos import find_memo
 from api.shapes.errors import error_responses
@@ -51,7 +52,7 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     responses=_STREAM,
 )
 async def job_events(
-    job_id: str, user: CurrentUser, needs: Needs, last_event_id: LastEventId = None
+    job_id: JobId, user: CurrentUser, needs: Needs, last_event_id: LastEventId = None
 ) -> Response:
     """Every event of the job from the first, or from `Last-Event-ID` on; ends after `done`."""
     job = await find_job(needs.database, job_id, user.id)
@@ -65,7 +66,7 @@ async def job_events(
     responses=_STREAM,
 )
 async def memo_events(
-    memo_id: str, user: CurrentUser, needs: Needs, last_event_id: LastEventId = None
+    memo_id: MemoId, user: CurrentUser, needs: Needs, last_event_id: LastEventId = None
 ) -> Response:
     """As `/jobs/{jobId}/events`, for the job of a memo one may read."""
     async with needs.database.read() as tx:

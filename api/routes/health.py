@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from api.dependencies import Needs, Services
 from api.shapes.health import Alive, Checks, Condition, Health, KeySet, Overall
@@ -23,34 +23,56 @@ _DEGRADED: Final[dict[int | str, dict[str, Any]]] = {
 }
 
 
-@router.get("/health", summary="State of the service", response_model=Health, responses=_DEGRADED)
+@router.get(
+    "/health",
+    summary="State of the service",
+    response_description="Every part answers.",
+    response_model=Health,
+    responses=_DEGRADED,
+)
 async def health(needs: Needs) -> Response:
     """What the service stands on, part by part."""
     return await _answer(needs)
 
 
 @router.get(
-    "/health/ready", summary="Whether it can do its work", response_model=Health,
+    "/health/ready",
+    summary="Whether it can do its work",
+    response_description="Every part answers.",
+    response_model=Health,
     responses=_DEGRADED,
-)  # fmt: skip
+)
 async def ready(needs: Needs) -> Response:
     """For load balancers: 200 when every part answers."""
     return await _answer(needs)
 
 
-@router.get("/health/live", summary="Whether the process answers")
+@router.get(
+    "/health/live",
+    summary="Whether the process answers",
+    response_description="The process answers.",
+)
 async def live() -> Alive:
     """For supervisors: always 200. Restarting the process mends nothing that is away."""
     return Alive(timestamp=_now())
 
 
-@router.get("/metrics", summary="Numbers for Prometheus", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Numbers for Prometheus",
+    response_class=PlainTextResponse,
+    response_description="The Prometheus text format.",
+)
 async def metrics(needs: Needs) -> Response:
     """Requests, uploads, started jobs and open event streams of this process."""
     return Response(needs.measures.text(), media_type=needs.measures.content_type)
 
 
-@router.get("/.well-known/jwks.json", summary="Public keys of the embedded issuer")
+@router.get(
+    "/.well-known/jwks.json",
+    summary="Public keys of the embedded issuer",
+    response_description="A key set.",
+)
 async def key_set(needs: Needs) -> KeySet:
     """Keys that tokens of `voicekeep token` are signed with; none when that issuer is off."""
     settings = needs.settings

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from api.admission import CurrentUser, PollingRoute, user_router
 from api.dependencies import Needs
+from api.identifiers import JobId
 from api.shapes.errors import error_responses
 from api.shapes.jobs import JobCancelling, JobView, job_view
 from contracts.errors import Conflict, NotFound
@@ -32,8 +33,13 @@ async def find_job(database: Database, job_id: str, user_id: str) -> Job:
     return job
 
 
-@_polled.get("/jobs/{job_id}", summary="State of a job", responses=error_responses(401, 404, 503))
-async def get_job(job_id: str, user: CurrentUser, needs: Needs) -> JobView:
+@_polled.get(
+    "/jobs/{job_id}",
+    summary="State of a job",
+    response_description="The job.",
+    responses=error_responses(401, 404, 503),
+)
+async def get_job(job_id: JobId, user: CurrentUser, needs: Needs) -> JobView:
     """State, present step and tier, every attempt, credits and the whole timeline.
 
     May be polled as often as one likes; `…/events` tells the same without polling.
@@ -52,9 +58,10 @@ async def get_job(job_id: str, user: CurrentUser, needs: Needs) -> JobView:
     "/jobs/{job_id}/cancel",
     status_code=202,
     summary="Cancel a job",
+    response_description="The job was asked to end.",
     responses=error_responses(401, 404, 409, 429, 503),
 )
-async def cancel_job(job_id: str, user: CurrentUser, needs: Needs) -> JobCancelling:
+async def cancel_job(job_id: JobId, user: CurrentUser, needs: Needs) -> JobCancelling:
     """Ask a job to end: it releases the credits it held, removes what it left, and is `cancelled`.
 
     409 when it has ended already, and for an erasure, which leaves nothing half erased.

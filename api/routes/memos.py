@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from api.admission import CurrentUser, User, user_router
 from api.dependencies import Needs, Services
 from api.idempotency import IdempotencyKey, key_of
+from api.identifiers import MemoId
 from api.memo_start import DEADLINE_SECONDS, MemoStart, Recording
 from api.paging import DEFAULT_LIMIT, CursorText, Limit, Offset
 from api.shapes.errors import LIST, READ, error_responses
@@ -60,16 +61,19 @@ def first_language(accepted: str | None) -> str | None:
 
 
 @router.post(
-    "/memos",
+    "/memos/process",
     status_code=201,
-    summary="Begin a memo over a stored recording",
+    operation_id="process_memo",
+    response_description="The memo and the job that transcribes it.",
+    summary="Begin a memo over a stored recording (older spelling)",
     response_model=MemoStarted,
     responses=error_responses(*START_ERRORS),
 )
 @router.post(
-    "/memos/process",
+    "/memos",
     status_code=201,
-    summary="Begin a memo over a stored recording (older spelling)",
+    summary="Begin a memo over a stored recording",
+    response_description="The memo and the job that transcribes it.",
     response_model=MemoStarted,
     responses=error_responses(*START_ERRORS),
 )
@@ -103,7 +107,12 @@ async def create_memo(
     return JSONResponse(started.answer, 201)
 
 
-@router.get("/memos", summary="List memos", responses=error_responses(*LIST))
+@router.get(
+    "/memos",
+    summary="List memos",
+    response_description="A page of memos.",
+    responses=error_responses(*LIST),
+)
 async def list_memos(
     user: CurrentUser,
     needs: Needs,
@@ -128,8 +137,13 @@ async def list_memos(
     )
 
 
-@router.get("/memos/{memo_id}", summary="Read a memo", responses=error_responses(*READ))
-async def get_memo(memo_id: str, user: CurrentUser, needs: Needs) -> OneMemo:
+@router.get(
+    "/memos/{memo_id}",
+    summary="Read a memo",
+    response_description="The memo.",
+    responses=error_responses(*READ),
+)
+async def get_memo(memo_id: MemoId, user: CurrentUser, needs: Needs) -> OneMemo:
     """The memo's row with its status and its job."""
     async with needs.database.read() as tx:
         memo = await find_memo(tx, memo_id, user)
@@ -139,9 +153,12 @@ async def get_memo(memo_id: str, user: CurrentUser, needs: Needs) -> OneMemo:
 @router.patch(
     "/memos/{memo_id}",
     summary="Change a memo",
+    response_description="The memo as it is now.",
     responses=error_responses(400, 401, 403, 404, 429, 503),
 )
-async def change_memo(memo_id: str, body: MemoChange, user: CurrentUser, needs: Needs) -> OneMemo:
+async def change_memo(
+    memo_id: MemoId, body: MemoChange, user: CurrentUser, needs: Needs
+) -> OneMemo:
     """Change title, intro, or whether it is pinned or archived; only its owner may.
 
     A title set by hand is never replaced by a headline.
@@ -158,9 +175,10 @@ async def change_memo(memo_id: str, body: MemoChange, user: CurrentUser, needs: 
     "/memos/{memo_id}",
     status_code=202,
     summary="Delete a memo",
+    response_description="The memo is gone; the job erases what it left.",
     responses=error_responses(401, 403, 404, 429, 503),
 )
-async def delete_memo(memo_id: str, user: CurrentUser, needs: Needs) -> MemoDeleted:
+async def delete_memo(memo_id: MemoId, user: CurrentUser, needs: Needs) -> MemoDeleted:
     """Make the memo disappear for every reader at once; a durable job erases all of it.
 
     A job that still transcribes it is cancelled first. Only its owner may.

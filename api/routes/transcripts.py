@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from api.admission import CurrentUser, user_router
 from api.dependencies import Needs
+from api.identifiers import MemoId
 from api.shapes.errors import error_responses
 from api.shapes.transcripts import TranscriptAnswer
 from contracts.errors import NotFound
@@ -41,11 +42,12 @@ _ANSWERS: Final[dict[str, Any]] = {
 @router.get(
     "/memos/{memo_id}/transcript",
     summary="Transcript",
+    response_description="The transcript.",
     response_model=TranscriptAnswer,
     responses={200: {"content": _ANSWERS}, **error_responses(400, 401, 404, 429, 503)},
 )
 async def transcript(
-    memo_id: str,
+    memo_id: MemoId,
     user: CurrentUser,
     needs: Needs,
     format: Annotated[  # noqa: A002 - the parameter's name in the API

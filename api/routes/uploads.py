@@ -17,9 +17,15 @@ from api.upload import FILE_PART, receive
 router = user_router("Memos")
 
 
+_EMPTY: Final = ("spaceId", "blueprintId", "memoId", "title")
+
+
 def _form() -> dict[str, Any]:
     """The body in OpenAPI's words: it is read as a stream, so no parameter says it."""
-    fields = UploadFields.model_json_schema()
+    fields = UploadFields.model_json_schema()["properties"]
+    for name in _EMPTY:
+        # The page fills in what it finds; an id it made up would be refused.
+        fields[name]["examples"] = [""]
     file = {
         "type": "string",
         "contentMediaType": "application/octet-stream",
@@ -32,7 +38,7 @@ def _form() -> dict[str, Any]:
                 "schema": {
                     "type": "object",
                     "required": [FILE_PART],
-                    "properties": {FILE_PART: file, **fields["properties"]},
+                    "properties": {FILE_PART: file, **fields},
                 }
             }
         },
@@ -46,6 +52,7 @@ _BODY: Final = {"requestBody": _form()}
     "/memos/upload",
     status_code=201,
     summary="Upload a recording and begin its memo",
+    response_description="The memo and the job that transcribes it.",
     response_model=MemoStarted,
     responses=error_responses(*START_ERRORS, 413, 415),
     openapi_extra=_BODY,

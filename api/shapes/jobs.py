@@ -5,14 +5,14 @@ from datetime import datetime
 from itertools import pairwise, zip_longest
 from typing import Any, Final
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from api.shapes.fields import EXAMPLE_MEMO, EXAMPLE_TIME, Answer, Part
 from contracts.credits import JobCredits
 from contracts.jobs import EventType, Job, JobEvent, JobState
 from contracts.tiers import Attempt, AttemptOutcome
 
-_EXAMPLE: Final[dict[str, Any]] = {
+JOB_EXAMPLE: Final[dict[str, Any]] = {
     "success": True,
     "id": f"memo-{EXAMPLE_MEMO}",
     "kind": "memo",
@@ -101,8 +101,6 @@ class MomentView(Part):
 
 class JobView(Answer):
     """A job: how far it is, what was tried, what it costs."""
-
-    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
 
     id: str
     kind: str

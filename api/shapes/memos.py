@@ -15,6 +15,7 @@ from api.shapes.fields import (
     Time,
     Title,
     Uuid,
+    example,
 )
 from contracts.memo import Memo, MemoStatus
 
@@ -70,6 +71,8 @@ class MemoOptions(Body):
 class NewMemo(MemoOptions):
     """A recording that is in storage, or on its way there."""
 
+    model_config = example({"filePath": EXAMPLE_PATH, "duration": 61.5})
+
     file_path: str = Field(
         min_length=1,
         max_length=1024,
@@ -96,10 +99,36 @@ class UploadFields(MemoOptions):
 class MemoChange(Body):
     """What a user may change of a memo; what is left out stays."""
 
+    model_config = example({"title": "Shopping list", "isPinned": True})
+
     title: Omittable[Title] = Field(None, examples=["Shopping list"])
     intro: Omittable[Annotated[str, StringConstraints(max_length=5000)]] = Field(None)
     is_pinned: Omittable[bool] = Field(None)
     is_archived: Omittable[bool] = Field(None)
+
+
+MEMO_EXAMPLE: Final[dict[str, Any]] = {
+    "id": EXAMPLE_MEMO,
+    "user_id": EXAMPLE_USER,
+    "title": "Shopping list",
+    "intro": "Bread, milk and a birthday card. The card is for Anna.",
+    "source": {
+        "audio_path": EXAMPLE_PATH,
+        "duration": 61.48,
+        "media_type": "audio/m4a",
+        "transcript": "Bread, milk and a birthday card …",
+        "transcription_route": "local",
+    },
+    "metadata": {"processing": {"transcription": {"status": "completed"}}},
+    "style": None,
+    "is_pinned": False,
+    "is_archived": False,
+    "is_public": False,
+    "created_at": EXAMPLE_TIME,
+    "updated_at": EXAMPLE_TIME,
+    "status": "completed",
+    "jobId": f"memo-{EXAMPLE_MEMO}",
+}
 
 
 class MemoView(BaseModel):
@@ -107,30 +136,6 @@ class MemoView(BaseModel):
 
     model_config = ConfigDict(
         json_schema_serialization_defaults_required=True,
-        json_schema_extra={
-            "example": {
-                "id": EXAMPLE_MEMO,
-                "user_id": EXAMPLE_USER,
-                "title": "Shopping list",
-                "intro": "Bread, milk and a birthday card. The card is for Anna.",
-                "source": {
-                    "audio_path": EXAMPLE_PATH,
-                    "duration": 61.48,
-                    "media_type": "audio/m4a",
-                    "transcript": "Bread, milk and a birthday card …",
-                    "transcription_route": "local",
-                },
-                "metadata": {"processing": {"transcription": {"status": "completed"}}},
-                "style": None,
-                "is_pinned": False,
-                "is_archived": False,
-                "is_public": False,
-                "created_at": EXAMPLE_TIME,
-                "updated_at": EXAMPLE_TIME,
-                "status": "completed",
-                "jobId": f"memo-{EXAMPLE_MEMO}",
-            }
-        },
     )
 
     id: str

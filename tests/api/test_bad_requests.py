@@ -148,11 +148,11 @@ def traversals(own: str, other: str) -> list[str]:
         "..%5c",
         "%252e%252e%252f",
         "....//",
-        "．．/",
-        "..／",
+        "\uff0e\uff0e/",
+        "..\uff0f",
         "./../",
         "%c0%ae%c0%ae/",
-    ]  # noqa: RUF001 - that is the point
+    ]
     spelt = [f"{own}/a/{up * 4}{other}/secret.m4a" for up in ups]
     return [
         *spelt,
