@@ -37,7 +37,12 @@ MEANING: Final[Mapping[int, type[ProviderFailure]]] = MappingProxyType(
 )
 """Statuses below 500; from 500 on a vendor is busy, and any other status makes no sense."""
 
+MALFORMED: Final = (ValueError, TypeError, LookupError, AttributeError)
+"""What a vendor's SDK raises somewhere inside it when an answer is of another shape."""
+
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+_NO_MONEY: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+"""Codes that come with a 429 and do not go away by waiting."""
 
 
 def of_status(
@@ -116,3 +121,17 @@ def unreachable(provider: str) -> ProviderBusy:
 def timed_out(provider: str, seconds: float) -> ProviderBusy:
     """No answer in time."""
     return ProviderBusy(f"{provider} did not answer within {seconds:.0f} s")
+
+
+def unreadable(provider: str) -> ProviderBroken:
+    """An answer of another shape than documented."""
+    return ProviderBroken(f"{provider}'s answer cannot be read", code="answer_malformed")
+
+
+def unusable(provider: str, what: str) -> ProviderBroken:
+    """A model's answer that is there and of no use.
+
+    Args:
+        what: ``empty``, ``truncated``, ``blocked`` or ``refused``.
+    """
+    return ProviderBroken(f"{provider}'s answer is {what}", code=f"answer_{what}")

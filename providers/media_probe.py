@@ -42,10 +42,15 @@ _PCM: Final = re.compile(r"pcm_(?:[suf](?P<bits>16|24|32|64|8)(?:le|be)?|mulaw|a
 
 
 class MediaProbe:
-    """Looks into recordings, in the children of a pool that has ``av``."""
+    """Looks into recordings, in the children of a pool that has ``av``.
 
-    def __init__(self, pool: ProcessPool) -> None:
+    Args:
+        seconds: bound of one probe.
+    """
+
+    def __init__(self, pool: ProcessPool, seconds: float = PROBE_SECONDS) -> None:
         self._pool = pool
+        self._seconds = seconds
 
     async def probe(self, path: Path) -> AudioFacts:
         """Measure the first audio stream of a file.
@@ -55,7 +60,7 @@ class MediaProbe:
             MediaRejected: ``audio_corrupt`` or ``audio_not_supported``.
         """
         try:
-            return await self._pool.run(measure, str(path), seconds=PROBE_SECONDS)
+            return await self._pool.run(measure, str(path), seconds=self._seconds)
         except ChildLost as error:
             message = "The audio cannot be read: looking into it crashed or took too long"
             raise MediaRejected(message, code="audio_corrupt") from error

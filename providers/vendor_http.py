@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 import httpx
 
-from contracts.errors import ProviderBroken
+from contracts.errors import ProviderBroken, ProviderFailure
+from providers import failures
 from providers import failures
 
 CONNECT_SECONDS: Final = 10.0
@@ -32,6 +33,25 @@ class Answer(NamedTuple):
     def refused(self) -> bool:
         """Whether it is no success: an error, a redirect, or something unheard of."""
         return not HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+
+class Origin(NamedTuple):
+    """Whom an address asks (RFC 6454); two with one origin ask the same server."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+
+def origin(url: str) -> Origin | None:
+    """The origin of an http(s) address; none when it is no such address."""
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        return None
+    if parsed.scheme not in {"http", "https"} or not parsed.host or parsed.userinfo:
+        return None
+    return Origin(parsed.scheme, parsed.host, parsed.port)
 
 
 class VendorHttp:
@@ -55,7 +75,6 @@ class VendorHttp:
         seconds: float,
         max_bytes: int,
         headers: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
         content: bytes | AsyncIterator[bytes] | None = None,
     ) -> Answer:
         """Send one request and read its answer, whatever its status.
@@ -74,7 +93,7 @@ class VendorHttp:
         try:
             async with asyncio.timeout(seconds):
                 request = client.build_request(
-                    method, url, headers=asked, params=params, content=content, timeout=seconds
+                    method, url, headers=asked, content=content, timeout=seconds
                 )
                 request.extensions["timeout"]["connect"] = min(self._connect_seconds, seconds)
                 response = await client.send(request, stream=True)
@@ -123,3 +142,25 @@ async def _read_refusal(response: httpx.Response) -> bytes:
                 if len(body) >= MAX_REFUSAL_BYTES:
                     break
     return bytes(body[:MAX_REFUSAL_BYTES])
+
+
+def of_transport(provider: str, seconds: float, error: BaseException) -> ProviderFailure | None:
+    """The failure behind an exception that is no answer of the vendor; none when it is one.
+
+    An SDK wraps what the client raises, so its causes are looked through.
+
+    Args:
+        seconds: bound of the whole call.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ProviderFailure):
+            return cause
+        if isinstance(cause, (TimeoutError, httpx2.TimeoutException)):
+            return failures.timed_out(provider, seconds)
+        if isinstance(cause, httpx2.DecodingError):
+            return failures.unreadable(provider)
+        if isinstance(cause, httpx2.HTTPError):
+            return failures.unreachable(provider)
+        cause = cause.__cause__
+    return None

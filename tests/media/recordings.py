@@ -77,6 +77,14 @@ def encode(source: Path, target: Path, *options: str) -> Path:
     return target
 
 
+def looped(source: Path, target: Path, times: int) -> Path:
+    """The same recording again and again, without encoding it again."""
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-stream_loop", str(times)]
+    command += ["-i", str(source), "-c", "copy", str(target)]
+    subprocess.run(command, check=True, timeout=300)
+    return target
+
+
 def recordings(folder: Path, seconds: float = 2.0) -> dict[str, Path]:
     """One recording of a tone per entry of `ENCODERS`, by extension."""
     source = write_wav(folder / "source.wav", tone(seconds))
