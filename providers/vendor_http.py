@@ -12,8 +12,7 @@ from typing import Final, NamedTuple
 
 import httpx
 
-from contracts.errors import ProviderBroken, ProviderFailure
-from providers import failures
+from contracts.errors import ProviderBroken
 from providers import failures
 
 CONNECT_SECONDS: Final = 10.0
@@ -142,25 +141,3 @@ async def _read_refusal(response: httpx.Response) -> bytes:
                 if len(body) >= MAX_REFUSAL_BYTES:
                     break
     return bytes(body[:MAX_REFUSAL_BYTES])
-
-
-def of_transport(provider: str, seconds: float, error: BaseException) -> ProviderFailure | None:
-    """The failure behind an exception that is no answer of the vendor; none when it is one.
-
-    An SDK wraps what the client raises, so its causes are looked through.
-
-    Args:
-        seconds: bound of the whole call.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ProviderFailure):
-            return cause
-        if isinstance(cause, (TimeoutError, httpx2.TimeoutException)):
-            return failures.timed_out(provider, seconds)
-        if isinstance(cause, httpx2.DecodingError):
-            return failures.unreadable(provider)
-        if isinstance(cause, httpx2.HTTPError):
-            return failures.unreachable(provider)
-        cause = cause.__cause__
-    return None
