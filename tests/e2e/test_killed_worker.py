@@ -6,106 +6,43 @@ counts its calls.
 
 import asyncio
 import os
-import subprocess
 import sys
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
-from contracts import ids
-from contracts.audio import MediaKind
 from contracts.jobs import JobState
-from contracts.memo import MemoJob, MemoResult
-from contracts.queues import MAIN
+from contracts.memo import MemoJob
 from contracts.tiers import AttemptOutcome
-from runtime.temporal import make_plugin
-from runtime.temporal_jobs import JOB_KIND, SUBJECT_ID, USER_ID
-from runtime.temporal_server import dev_server_extra_args, resolve
-from store.database import Database
-from store.files_disk import DiskFiles
-from store.invariants import violations
 from store.migrations import upgrade
 from tests.fakes.openai import FakeOpenAI
+from tests.recordings import make
+from tests.site import Site, local_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = ("reserve", "probe", "convert", "transcribe", "settle", "headline", "discard_work", "end")
 POINTS = [(step, when) for step in STEPS for when in ("before", "inside", "after")]
-DEATH_NOTICED = timedelta(seconds=1)
-"""Time-out of a workflow task, ten seconds outside of this test."""
-
 SECONDS = 70
 """Costs three credits; claimed as 200, so that the hold is corrected on the way."""
 
 
-class Site:
-    """One data folder with its own namespace, database, files and worker process."""
+class Mortal(Site):
+    """A site whose worker is a process that dies and is started again."""
 
-    def __init__(self, environment: WorkflowEnvironment, folder: Path, vendor: FakeOpenAI) -> None:
-        self.client = environment.client
-        self.folder = folder
-        self.vendor = vendor
-        self.database = Database(f"sqlite:///{folder / 'voicekeep.db'}")
-        self.files = DiskFiles(folder / "files")
+    def __init__(self, client: Client, folder: Path, vendor: FakeOpenAI) -> None:
+        super().__init__(client, folder, vendor)
         self.deaths = 0
         self._process: asyncio.subprocess.Process | None = None
 
     def kill(self) -> None:
         assert self._process is not None
         self._process.kill()
-
-    async def memo(self, audio: Path) -> MemoJob:
-        """Write a memo's rows as the API does, with its file in storage."""
-        memo_id, user_id = str(uuid.uuid4()), str(uuid.uuid4())
-        job = MemoJob(
-            job_id=ids.memo_job(memo_id),
-            memo_id=memo_id,
-            user_id=user_id,
-            audio_path=f"{user_id}/{memo_id}/audio.aiff",
-            claimed_seconds=200,
-            heartbeat_seconds=2,
-        )
-        async with self.database.write() as tx:
-            await tx.media.add(
-                job.audio_path, user_id, kind=MediaKind.UPLOAD, memo_id=memo_id, job_id=None
-            )
-            await tx.memos.create(
-                memo_id,
-                user_id,
-                title="New recording",
-                title_by_user=False,
-                source={"audio_path": job.audio_path},
-                metadata={},
-                job_id=job.job_id,
-            )
-            await tx.jobs.create(
-                job.job_id,
-                user_id,
-                kind=ids.MEMO,
-                subject_id=memo_id,
-                request=job.model_dump(mode="json"),
-                deadline_seconds=600,
-            )
-        await self.files.put_file(job.audio_path, audio, media_type="audio/aiff")
-        return job
-
-    async def start(self, job: MemoJob) -> WorkflowHandle[object, MemoResult]:
-        return await self.client.start_workflow(
-            ids.MEMO,
-            job,
-            id=job.job_id,
-            task_queue=MAIN,
-            # A workflow task of a dead worker is given out again after this.
-            task_timeout=DEATH_NOTICED,
-            result_type=MemoResult,
-        )
 
     @asynccontextmanager
     async def worker(self, step: str, when: str) -> AsyncIterator[None]:
@@ -147,40 +84,29 @@ class Site:
 
 @pytest.fixture(scope="module")
 async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    environment = await WorkflowEnvironment.start_local(
-        dev_server_existing_path=str(resolve().executable),
-        dev_server_extra_args=dev_server_extra_args(),
-        search_attributes=[JOB_KIND, USER_ID, SUBJECT_ID],
-        plugins=[make_plugin()],
-    )
-    async with environment:
+    async with local_server() as environment:
         yield environment
 
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A format the vendor does not take, so that it has to be converted."""
-    path = tmp_path_factory.mktemp("audio") / "tone.aiff"
-    source = f"sine=frequency=300:sample_rate=22050:duration={SECONDS}"
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", source, str(path)]
-    subprocess.run(command, check=True)
-    return path
+    return make(tmp_path_factory.mktemp("audio") / "tone.aiff", SECONDS)
 
 
 @pytest.fixture
-async def site(environment: WorkflowEnvironment, tmp_path: Path) -> AsyncIterator[Site]:
+async def site(environment: WorkflowEnvironment, tmp_path: Path) -> AsyncIterator[Mortal]:
     vendor = FakeOpenAI()
     await vendor.start()
-    site = Site(environment, tmp_path, vendor)
     await upgrade(f"sqlite:///{tmp_path / 'voicekeep.db'}")
+    site = Mortal(environment.client, tmp_path, vendor)
     yield site
-    await site.database.close()
-    await vendor.aclose()
+    await site.close()
 
 
 @pytest.mark.parametrize(("step", "when"), POINTS)
 async def test_a_worker_that_dies_once_leaves_one_transcript_and_one_charge(
-    site: Site, recording: Path, step: str, when: str
+    site: Mortal, recording: Path, step: str, when: str
 ) -> None:
     job = await site.memo(recording)
     async with site.worker(step, when):
@@ -193,7 +119,7 @@ async def test_a_worker_that_dies_once_leaves_one_transcript_and_one_charge(
 
 
 async def test_a_call_whose_answer_was_lost_is_made_again_once_and_both_are_seen(
-    site: Site, recording: Path
+    site: Mortal, recording: Path
 ) -> None:
     job = await site.memo(recording)
     site.vendor.fault(hang=True)
@@ -228,4 +154,4 @@ async def whole(site: Site, job: MemoJob) -> None:
     assert memo.source["transcript"] == transcript.text
     assert len(transcript.text.split()) == SECONDS * 2
     assert [stored.key async for stored in site.files.list("")] == [job.audio_path]
-    assert [found async for found in violations(site.database, site.files)] == []
+    assert await site.broken() == []
