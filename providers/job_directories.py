@@ -22,10 +22,13 @@ class JobDirectories:
 
     Args:
         root: made when it is not there.
+
+    Attributes:
+        root: the folder that is shared with other processes.
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         self._own: Path | None = None
         self._lock: IO[bytes] | None = None
 
@@ -33,10 +36,10 @@ class JobDirectories:
         """Remove what dead processes left, then make a folder of our own; once is enough."""
         if self._own is not None:
             return
-        self._root.mkdir(parents=True, exist_ok=True)
-        for folder in self._root.glob(f"{_PREFIX}*"):
+        self.root.mkdir(parents=True, exist_ok=True)
+        for folder in self.root.glob(f"{_PREFIX}*"):
             _remove_abandoned(folder)
-        self._own, self._lock = _claim(self._root)
+        self._own, self._lock = _claim(self.root)
 
     @asynccontextmanager
     async def job(self) -> AsyncIterator[Path]:

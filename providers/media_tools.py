@@ -35,6 +35,11 @@ class MediaTools:
         self._probe = MediaProbe(self._pool)
         self.ffmpeg = Ffmpeg(self._directories, ffmpeg)
 
+    @property
+    def work_folder(self) -> Path:
+        """Where conversions have their directories."""
+        return self._directories.root
+
     async def start(self) -> None:
         """Sweep the work folder now rather than at the first conversion."""
         await asyncio.to_thread(self._directories.open)
