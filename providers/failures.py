@@ -40,9 +40,10 @@ MEANING: Final[Mapping[int, type[ProviderFailure]]] = MappingProxyType(
 MALFORMED: Final = (ValueError, TypeError, LookupError, AttributeError)
 """What a vendor's SDK raises somewhere inside it when an answer is of another shape."""
 
+NO_MONEY: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+"""OpenAI's codes that come with a 429 and do not go away by waiting."""
+
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
-_NO_MONEY: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
-"""Codes that come with a 429 and do not go away by waiting."""
 
 
 def of_status(

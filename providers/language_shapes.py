@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
-from providers.openai_answers import Text
+from providers.answer_text import Text
 
 
 def _filled(text: str) -> str:
