@@ -7,11 +7,13 @@ cannot write. On SQLite all writing of a process goes through one connection, in
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import URL, make_url, text
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from contracts.errors import InvalidInput
@@ -65,6 +67,8 @@ class Database:
         starting_credits: balance of a user seen for the first time.
         readers: connections for reading (SQLite), connections in all (Postgres).
         wait_seconds: how long a transaction waits for a connection.
+        statement_seconds: how long one statement may take (Postgres).
+        busy_seconds: how long another process may keep us from writing (SQLite).
         pooler: the server is a transaction pooler; by default when the port is Supabase's for it.
         clock: gives the time, with its zone.
 
@@ -81,19 +85,35 @@ class Database:
         starting_credits: int = STARTING_CREDITS,
         readers: int = 4,
         wait_seconds: float = 10.0,
+        statement_seconds: float = postgres.STATEMENT_SECONDS,
+        busy_seconds: float = sqlite.BUSY_SECONDS,
         pooler: bool | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._starting_credits = starting_credits
         self._clock = clock
-        self._writing, self._reading = _doors(
-            parse_url(url), size=readers, wait_seconds=wait_seconds, pooler=pooler
-        )
+        parsed = parse_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            path = sqlite_path(parsed)
+            self._writing = _Door(sqlite.writer_engine(path, busy_seconds), 1, wait_seconds)
+            self._reading = _Door(
+                sqlite.reader_engine(path, readers, busy_seconds), readers, wait_seconds
+            )
+        else:
+            engine = postgres.engine(
+                parsed, size=readers, pooler=pooler, statement_seconds=statement_seconds
+            )
+            self._writing = _Door(engine, readers, wait_seconds)
+            # The same connections; each says with its BEGIN what it is for.
+            self._reading = self._writing.with_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
 
     @property
     def engines(self) -> tuple[AsyncEngine, ...]:
         """The engines, for whoever watches statements."""
-        return tuple(dict.fromkeys((self._writing.engine, self._reading.engine)))
+        shared = self._writing.engine.pool is self._reading.engine.pool
+        return (self._writing.engine, *(() if shared else (self._reading.engine,)))
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
@@ -154,6 +174,12 @@ class _Door:
         self._free = asyncio.Semaphore(size)
         self._wait_seconds = wait_seconds
 
+    def with_options(self, **options: Any) -> "_Door":
+        """Another door to the same connections."""
+        door = copy(self)
+        door.engine = self.engine.execution_options(**options)
+        return door
+
     @asynccontextmanager
     async def connected(self) -> AsyncIterator[AsyncConnection]:
         """A connection; what was not committed in it is rolled back at the end.
@@ -179,29 +205,22 @@ class _Door:
             self._free.release()
 
 
-def _doors(url: URL, *, size: int, wait_seconds: float, pooler: bool | None) -> tuple[_Door, _Door]:
-    """For writing and for reading; the same one on Postgres."""
-    if url.get_backend_name() == "sqlite":
-        path = sqlite_path(url)
-        return (
-            _Door(sqlite.writer_engine(path), 1, wait_seconds),
-            _Door(sqlite.reader_engine(path, size), size, wait_seconds),
-        )
-    door = _Door(postgres.engine(url, size=size, pooler=pooler), size, wait_seconds)
-    return door, door
-
-
 def parse_url(url: str) -> URL:
     """Read a database address.
 
     Raises:
         InvalidInput: ``invalid_setting``; the message does not repeat the address.
     """
-    parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+    refusal = InvalidInput(
+        "DATABASE_URL must be sqlite:///path or postgresql://…", code="invalid_setting"
+    )
+    try:
+        parsed = make_url(url.replace("postgres://", "postgresql://", 1))
+    except ArgumentError:
+        raise refusal from None
     backend = parsed.get_backend_name()
     if backend not in {"sqlite", "postgresql"} or (backend == "sqlite" and not parsed.database):
-        message = "DATABASE_URL must be sqlite:///path or postgresql://…"
-        raise InvalidInput(message, code="invalid_setting")
+        raise refusal
     return parsed
 
 

@@ -58,7 +58,8 @@ def failure_of(error: BaseException) -> Failure | None:
     """The failure this error means, or none when it is a mistake of this program."""
     if isinstance(error, UnicodeEncodeError | OverflowError):
         return _bad_value()
-    if isinstance(error, OSError | exc.TimeoutError):
+    # A transaction whose connection broke under it says so to each further statement.
+    if isinstance(error, OSError | exc.TimeoutError | exc.PendingRollbackError):
         return _away()
     if isinstance(error, exc.DBAPIError):
         return _of_driver(error)

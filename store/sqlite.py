@@ -26,30 +26,34 @@ _PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
-    f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -16000",
 )
 
 
-def writer_engine(path: Path) -> AsyncEngine:
-    """The only connection of this process that writes; each transaction is BEGIN IMMEDIATE."""
-    return _engine(path, "BEGIN IMMEDIATE", (), size=1)
+def writer_engine(path: Path, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine:
+    """The only connection of this process that writes; each transaction is BEGIN IMMEDIATE.
+
+    Args:
+        busy_seconds: how long another process may keep the lock.
+    """
+    return _engine("BEGIN IMMEDIATE", 1, partial(_open, path, _PRAGMAS, busy_seconds))
 
 
-def reader_engine(path: Path, size: int) -> AsyncEngine:
+def reader_engine(path: Path, size: int, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine:
     """Connections that cannot write; each transaction sees one state of the database."""
-    return _engine(path, "BEGIN", ("PRAGMA query_only = ON",), size=size)
+    pragmas = (*_PRAGMAS, "PRAGMA query_only = ON")
+    return _engine("BEGIN", size, partial(_open, path, pragmas, busy_seconds))
 
 
-def _engine(path: Path, begin: str, pragmas: Sequence[str], *, size: int) -> AsyncEngine:
-    connector = partial(_open, path, (*_PRAGMAS, *pragmas))
+def _engine(begin: str, size: int, connector: Callable[[], sqlite3.Connection]) -> AsyncEngine:
 
     def create(*_: Any, **__: Any) -> Awaitable[aiosqlite.Connection]:
         return Connection(connector, begin)
 
     return create_async_engine(
-        URL.create("sqlite+aiosqlite", database=str(path)),
+        # The connector knows the file.
+        URL.create("sqlite+aiosqlite", database="file"),
         # `create` is awaited by the dialect: it hands out the connection before it is open.
         connect_args={"async_creator_fn": create},
         pool_size=size,
@@ -61,10 +65,10 @@ def _engine(path: Path, begin: str, pragmas: Sequence[str], *, size: int) -> Asy
     )
 
 
-def _open(path: Path, pragmas: Sequence[str]) -> sqlite3.Connection:
+def _open(path: Path, pragmas: Sequence[str], busy_seconds: float) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(
-        path, isolation_level=None, timeout=BUSY_SECONDS, cached_statements=CACHED_STATEMENTS
+        path, isolation_level=None, timeout=busy_seconds, cached_statements=CACHED_STATEMENTS
     )
     for pragma in pragmas:
         connection.execute(pragma)

@@ -34,9 +34,8 @@ class PostgresServer:
             "port": str(self.port),
             "unix_socket_directories": "",
             "max_connections": "120",
-            # A test's server may lose everything with the machine.
+            # A test's server may lose everything with the machine, but nothing by being killed.
             "fsync": "off",
-            "synchronous_commit": "off",
             "full_page_writes": "off",
         }
         arguments = [item for name, value in options.items() for item in ("-c", f"{name}={value}")]
