@@ -43,6 +43,7 @@ MALFORMED: Final = (ValueError, TypeError, LookupError, AttributeError)
 NO_MONEY: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 """OpenAI's codes that come with a 429 and do not go away by waiting."""
 
+_DELAY: Final = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s")
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
@@ -112,6 +113,20 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return max(0.0, at.timestamp() - (time.time() if now is None else now))
+
+
+def retry_delay(body: object) -> float | None:
+    """Seconds to wait by the ``RetryInfo`` among a Google error's details, ``"12.5s"``.
+
+    Returns:
+        None when there is none that makes sense.
+    """
+    try:
+        details = body["error"]["details"]  # type: ignore[index]  # whatever the vendor sent
+        delays = [each["retryDelay"] for each in details if "retryDelay" in each]
+        return float(_DELAY.fullmatch(delays[0])[1])  # type: ignore[index]  # likewise
+    except MALFORMED:
+        return None
 
 
 def unreachable(provider: str) -> ProviderBusy:
