@@ -30,15 +30,24 @@ LastEventId = Annotated[
     ),
 ]
 
-_EXAMPLE: Final = (
-    'id: 1\r\nevent: state\r\ndata: {"seq":1,"type":"state","at":"2026-01-31T09:15:00+00:00",'
-    '"state":"queued"}\r\n\r\n'
-)
+_EVENT: Final = {
+    "type": "object",
+    "required": ["id", "event", "data"],
+    "properties": {
+        "id": {"type": "string", "description": "Number of the event: 1, 2, 3, …"},
+        "event": {"enum": ["state", "progress", "done"]},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "description": "`{seq, type, at, …}`: state, step, tier, percent, error.",
+        },
+    },
+}
 _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Events `state`, `progress` and, at the end, `done`; `id` counts them from "
         "1. A comment is sent every 15 seconds.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
     },
     204: {"description": "The job has ended and every event has been seen: do not reconnect."},
     **error_responses(401, 404, 503),

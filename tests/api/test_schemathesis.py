@@ -1,0 +1,114 @@
+"""Requests made up from the document: no server error, and no answer it does not tell of."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from api.main import create_app
+from contracts.jobs import JobState
+from tests.api.front import User, settings_for
+from tests.api.sockets import served
+
+EXAMPLES: Final = 12
+CHECKS: Final = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@dataclass
+class Served:
+    """The app served from a thread of its own, and a user of it with a memo."""
+
+    address: str = ""
+    user: User = field(default_factory=lambda: User("", {}))
+    memo: dict[str, Any] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def running(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("schemathesis")
+    (folder / "voicekeep.db").write_bytes(empty_database.read_bytes())
+    found, up, stop = Served(), threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with served(folder, STARTING_CREDITS=1_000_000_000) as (front, address):
+            found.address, found.user = address, front.user()
+            found.memo = await front.new_memo(found.user)
+            await front.move(found.memo, JobState.RUNNING)
+            await front.say(found.memo)
+            await front.move(found.memo, JobState.COMPLETED)
+            up.set()
+            await asyncio.to_thread(stop.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    assert up.wait(30)
+    yield found
+    stop.set()
+    thread.join()
+
+
+def made_up_from() -> dict[str, Any]:
+    """The operations of the document, by name."""
+    document = create_app(settings_for(Path("/nonexistent"))).openapi()
+    schema = schemathesis.openapi.from_dict(document)
+    found = [result.ok() for result in schema.get_all_operations()]
+    return {operation.label: operation for operation in found}
+
+
+def takes_anything(operation: Any) -> bool:
+    """Whether there is something to get wrong."""
+    return bool(operation.body or operation.query or operation.headers)
+
+
+OPERATIONS: Final = made_up_from()
+MODES: Final = [(name, GenerationMode.POSITIVE) for name in OPERATIONS] + [
+    (name, GenerationMode.NEGATIVE) for name in OPERATIONS if takes_anything(OPERATIONS[name])
+]
+
+
+@pytest.mark.parametrize(("name", "mode"), MODES)
+def test_made_up_requests_get_answers_the_document_tells_of(
+    name: str, mode: GenerationMode, running: Served
+) -> None:
+    @given(case=OPERATIONS[name].as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    def ask(case: schemathesis.Case) -> None:
+        aim(case, running)
+        headers = dict(running.user.headers)
+        response = case.call(base_url=running.address, headers=headers, timeout=20)
+        case.validate_response(response, checks=CHECKS)
+
+    ask()
+
+
+def aim(case: schemathesis.Case, running: Served) -> None:
+    """Let about half of the requests be about something that is there."""
+    ids = {"memo_id": running.memo["memoId"], "job_id": running.memo["jobId"]}
+    if len(str(case.path_parameters)) % 2:
+        case.path_parameters.update({k: v for k, v in ids.items() if k in case.path_parameters})
+    if isinstance(case.body, dict) and isinstance(case.body.get("filePath"), str):
+        case.body["filePath"] = f"{running.user.id}/{case.body['filePath'] or 'x'}"
