@@ -167,8 +167,7 @@ def _prepare(source: Path, job: Path, facts: AudioFacts) -> None:
 def _collect(job: Path, target: Path, facts: AudioFacts, max_seconds: float) -> float:
     """Measure what was written and move it to its place; ffmpeg can exit 0 with nothing written."""
     out = job / "out.wav"
-    size = out.stat().st_size if out.exists() else 0
-    seconds = max(0, size - _header_bytes(out)) / BYTES_PER_SECOND if size else 0.0
+    seconds = _sample_bytes(out) / BYTES_PER_SECOND
     if seconds <= 0:
         raise MediaRejected("Nothing of the audio can be decoded", code="audio_corrupt")
     if seconds < facts.seconds * DECODED_SHARE - SPARE_SECONDS:
@@ -181,9 +180,13 @@ def _collect(job: Path, target: Path, facts: AudioFacts, max_seconds: float) -> 
     return seconds
 
 
-def _header_bytes(wav: Path) -> int:
+def _sample_bytes(wav: Path) -> int:
+    """Bytes behind the header; 0 when there is no file, or no header in it."""
+    if not wav.exists():
+        return 0
     with wav.open("rb") as file:
-        return file.read(_HEADER_BYTES).find(b"data") + 8
+        mark = file.read(_HEADER_BYTES).find(b"data")
+    return max(0, wav.stat().st_size - mark - 8) if mark >= 0 else 0
 
 
 async def _run(command: Sequence[str], progress: Callable[[float], None], timeout: float) -> None:  # noqa: ASYNC109 - the time-out has a meaning of its own

@@ -73,7 +73,8 @@ class Isolation(NamedTuple):
             return [*_die_with_parent(), *confined]
         seen = _system(command[0]) if self.minimal else ["--ro-bind", "/", "/"]
         flags = [*_APART, "--bind", str(job), str(job), "--ro-bind", str(source), str(source)]
-        return ["bwrap", *seen, *flags, "--chdir", str(job), "--", *confined]
+        flags += ["--remount-ro", "/", "--chdir", str(job), "--"]
+        return ["bwrap", *seen, *flags, *confined]
 
 
 WAYS: Final = (
