@@ -1,5 +1,6 @@
 """What OpenAI's two APIs for text are sent, and how their answers and refusals are read."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -47,7 +48,7 @@ def chat_request(prompt: Filled, shape: type[BaseModel], *, schema: bool) -> dic
         "json_schema": {"name": name, "schema": wanted, "strict": True},
     }
     if not schema:
-        system = f"{system}\n\nAnswer with one JSON object of this schema: {wanted}"
+        system = f"{system}\n\nAnswer with one JSON object of this schema: {json.dumps(wanted)}"
         form = {"type": "json_object"}
     return {
         "messages": [

@@ -1,4 +1,4 @@
-"""A stand-in for OpenAI's transcription API, over real sockets.
+"""A stand-in for OpenAI's transcription API, over real sockets; language: ``openai_language``.
 
 After the types and documentation that openai 3.52 carries (`types/audio/`): forms, formats each
 model answers in, the error body ``{"error": {message, type, param, code}}``, 25 MiB. It listens to
@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from contracts.errors import Failure
 from providers.media_probe import measure
+from tests.fakes import openai_language
 from tests.fakes.http_wire import Request, Response, Wire, json_response, multipart
 
 VOCABULARY: Final = (
@@ -114,6 +115,8 @@ class FakeOpenAI(Wire):
         facts: dict[str, Any] = {}
         try:
             self._authenticate(request)
+            if (response := openai_language.answer(request, facts)) is not None:
+                return response, facts
             match request.method, request.path:
                 case "GET", "/v1/models":
                     models = [{"id": name, "object": "model"} for name in MODELS]
