@@ -109,7 +109,12 @@ def as_vtt(transcript: Transcript) -> str:
 def cues(transcript: Transcript) -> list[Cue]:
     """The subtitles of a transcript, in order and never two at once."""
     found = [
-        Cue(group[0].start, group[-1].end, _lines(group), utterance.speaker)
+        Cue(
+            group[0].start,
+            min(group[-1].end, group[0].start + MAX_CUE_MS),
+            _lines(group),
+            utterance.speaker,
+        )
         for utterance in transcript.utterances
         for group in _groups(_tokens(utterance, transcript.words))
     ]

@@ -90,7 +90,7 @@ class Front:
         return await self.client.request(method, url, headers=headers, **kwargs)
 
     async def post_memo(
-        self, user: User, *, headers: Mapping[str, str] | None = None, **fields: Any
+        self, user: User, *, headers: Mapping[str, Any] | None = None, **fields: Any
     ) -> httpx.Response:
         body = {"filePath": f"{user.id}/a/audio.m4a", "duration": 61} | fields
         return await self.ask("POST", "memos", user, json=body, headers=dict(headers or {}))

@@ -94,32 +94,43 @@ async def test_a_request_in_flight_is_not_done_twice(data_dir: Path) -> None:
         assert len(starter.started) == 1
 
 
+class Killed(BaseException):
+    """Nothing after it runs, as after SIGKILL."""
+
+
+class DyingStarter(RecordingStarter):
+    """The process is killed in its first start."""
+
+    dies = True
+
+    async def start(self, kind: str, job_id: str, user_id: str, request: Mapping[str, Any]) -> bool:
+        if self.dies:
+            self.dies = False
+            raise Killed
+        return await super().start(kind, job_id, user_id, request)
+
+
 async def test_a_process_that_died_before_its_answer_does_not_lock_the_key(
-    front: Front, anna: User
+    data_dir: Path,
 ) -> None:
-    class Killed(BaseException):
-        """Nothing after it runs, as after SIGKILL."""
+    starter = DyingStarter()
+    async with opened(data_dir, starter=starter) as front:
+        anna = front.user()
+        with pytest.raises(Killed):
+            await front.post_memo(anna, headers=KEY)
+        assert (await front.post_memo(anna, headers=KEY)).json()["code"] == "key_in_use"
 
-    async def killed(*_: Any) -> bool:
-        raise Killed
-
-    start, front.starter.start = front.starter.start, killed  # type: ignore[method-assign]  # dies
-    with pytest.raises(Killed):
-        await front.post_memo(anna, headers=KEY)
-    front.starter.start = start  # type: ignore[method-assign]  # and is started again
-    assert (await front.post_memo(anna, headers=KEY)).json()["code"] == "key_in_use"
-
-    await _let_time_pass(front, timedelta(minutes=1))
-    answer = await front.post_memo(anna, headers=KEY)
-    assert answer.status_code == 201
-    assert [job_id for _, job_id, _, _ in front.starter.started] == [answer.json()["jobId"]]
-    assert (await front.ask("GET", "memos", anna)).json()["total"] == 1
-    assert (await front.post_memo(anna, headers=KEY)).json() == answer.json()
+        let_time_pass(front, timedelta(minutes=1))
+        answer = await front.post_memo(anna, headers=KEY)
+        assert answer.status_code == 201
+        assert [job_id for _, job_id, _, _ in starter.started] == [answer.json()["jobId"]]
+        assert (await front.ask("GET", "memos", anna)).json()["total"] == 1
+        assert (await front.post_memo(anna, headers=KEY)).json() == answer.json()
 
 
 async def test_a_key_is_forgotten_after_a_day(front: Front, anna: User) -> None:
     first = await front.post_memo(anna, headers=KEY)
-    await _let_time_pass(front, timedelta(hours=24, minutes=1))
+    let_time_pass(front, timedelta(hours=24, minutes=1))
     later = await front.post_memo(anna, headers=KEY, duration=62)
     assert later.status_code == 201
     assert later.json()["memoId"] != first.json()["memoId"]
@@ -131,7 +142,6 @@ async def test_a_key_is_short_and_plain(front: Front, anna: User, key: str) -> N
     assert (answer.status_code, answer.json()["code"]) == (400, "validation_failed")
 
 
-async def _let_time_pass(front: Front, time: timedelta) -> None:
-    clock = front.database._clock
-    front.database._clock = lambda: datetime.now(UTC) + time  # tests have no other way to a day
-    assert clock() < front.database._clock()
+def let_time_pass(front: Front, time: timedelta) -> None:
+    """Set the database's clock forward."""
+    front.database._clock = lambda: datetime.now(UTC) + time

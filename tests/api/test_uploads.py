@@ -185,7 +185,7 @@ async def test_unfit_fields_are_refused_and_the_file_is_removed(
 async def test_the_file_of_a_refused_memo_is_removed(
     front: Front, anna: User, ben: User, status: int
 ) -> None:
-    fields: dict[str, str] = {}
+    fields: dict[str, Any] = {}
     if status == 402:
         fields["duration"] = "100000"
     if status == 403:
