@@ -19,6 +19,8 @@ class Capabilities(Value):
         max_bytes: largest file, 0 for no limit.
         max_seconds: longest audio, 0 for no limit.
         languages: primary language subtags it knows (``en``); empty means any.
+        refused_locales: locales (``de-CH``) it should not be asked for, although it knows the
+            language: one of them among those asked for keeps it out.
         diarization: whether it tells speakers apart.
         word_times: whether it gives a time for each word.
         free: whether a call costs only our own CPU, so that a lost one may be repeated often.
@@ -31,6 +33,7 @@ class Capabilities(Value):
     max_bytes: int = 0
     max_seconds: float = 0
     languages: frozenset[str] = frozenset()
+    refused_locales: frozenset[str] = frozenset()
     diarization: bool = False
     word_times: bool = False
     free: bool = False
@@ -45,7 +48,14 @@ class Capabilities(Value):
         )
 
     def takes_language(self, languages: Sequence[str]) -> bool:
-        """Whether one of the languages asked for (any, when none is) is known to it."""
+        """Whether one of the languages asked for (any, when none is) is known to it.
+
+        Never when one of them is a locale it refuses.
+        """
+        if {language.lower() for language in languages} & {
+            locale.lower() for locale in self.refused_locales
+        }:
+            return False
         asked = {language.split("-")[0].lower() for language in languages}
         return not asked or not self.languages or bool(asked & self.languages)
 

@@ -8,6 +8,7 @@ them may answer ``{"error": {…}}``.
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -47,6 +48,8 @@ CODES: Final[Mapping[str, type[ProviderFailure]]] = MappingProxyType(
 )
 _REFINED: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 """Statuses that say less than the code beside them."""
+GONE: Final = "not_at_vendor"
+"""Code of a 404 for one thing in a resource."""
 _VAGUE: Final = frozenset(
     {
         "BadRequest",
@@ -58,7 +61,17 @@ _VAGUE: Final = frozenset(
 )
 """Codes that say no more than their status."""
 
+_ABOUT_AUDIO: Final = (FormatNotTaken, TooLongForProvider, NoSpeech)
+
 log = structlog.get_logger(__name__)
+
+
+class About(Enum):
+    """What a refusal of a call is about."""
+
+    AUDIO = "the audio that is sent, or the resource"
+    RESOURCE = "the resource"
+    JOB = "one job in the resource, or the resource"
 
 
 @dataclass(frozen=True)
@@ -160,21 +173,21 @@ class AzureSpeech:
         method: str,
         path: str,
         *,
+        about: About,
         max_bytes: int,
         seconds: float | None = None,
         headers: Mapping[str, str] | None = None,
         content: bytes | AsyncIterator[bytes] | None = None,
-        whole_resource: bool = True,
     ) -> Answer:
         """Call the resource of a credential.
 
         Args:
             path: below ``/speechtotext``, or a whole address the resource gave.
             seconds: bound of the call, when it is less than that of all calls.
-            whole_resource: whether a 404 means the resource; else it means one thing in it.
 
         Raises:
-            ProviderFailure: by the tables above and of ``providers.failures``.
+            ProviderFailure: by the tables above and of ``providers.failures``; ``not_at_vendor``
+                for a job that is not there.
         """
         answer = await self._http.call(
             method,
@@ -186,9 +199,7 @@ class AzureSpeech:
         )
         if not answer.refused:
             return answer
-        failure = refusal(answer)
-        if answer.status == HTTPStatus.NOT_FOUND and not whole_resource:
-            raise ProviderBroken(str(failure), code="not_at_vendor")
+        failure = refusal(answer, about)
         self._remember(credential, answer.status, failure)
         raise failure
 
@@ -199,9 +210,12 @@ class AzureSpeech:
             ProviderFailure: by the tables above and of ``providers.failures``.
         """
         answer = await self._http.call("GET", url, seconds=self.timeout, max_bytes=max_bytes)
-        if answer.refused:
-            raise refusal(answer)
-        return answer
+        if not answer.refused:
+            return answer
+        failure = refusal(answer, About.JOB)
+        if isinstance(failure, ProviderOut):  # the address is no good any more, not a credential
+            raise ProviderBroken(failure.message, code=GONE)
+        raise failure
 
     async def aclose(self) -> None:
         """Close the connections; safe to call twice."""
@@ -245,16 +259,21 @@ class AzureSpeech:
         return pause if pause is not None and self._clock() < pause.until else None
 
 
-def refusal(answer: Answer) -> ProviderFailure:
+def refusal(answer: Answer, about: About) -> ProviderFailure:
     """What an answer that is no success means."""
     codes = failures.codes_of(answer.body)
-    return failures.of_status(
+    failure = failures.of_status(
         PROVIDER,
         answer.status,
         code=codes[0] if codes else None,
         headers=answer.headers,
         kind=_kind(codes) if answer.status in _REFINED else None,
     )
+    if answer.status == HTTPStatus.NOT_FOUND and about is About.JOB:
+        return ProviderBroken(failure.message, code=GONE)
+    if isinstance(failure, _ABOUT_AUDIO) and about is not About.AUDIO:
+        return ProviderBroken(failure.message)
+    return failure
 
 
 def of_error(code: str | None) -> ProviderFailure:

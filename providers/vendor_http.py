@@ -19,6 +19,8 @@ CONNECT_SECONDS: Final = 10.0
 MAX_REFUSAL_BYTES: Final = 64 * 1024
 """More of a refusal is not read: its status and code stand before that."""
 REFUSAL_SECONDS: Final = 10.0
+MALFORMED: Final = "answer_malformed"
+"""Code of a success that cannot be read: too long, compressed, or of another shape."""
 
 
 class Answer(NamedTuple):
@@ -40,6 +42,11 @@ class Origin(NamedTuple):
     scheme: str
     host: str
     port: int | None
+
+    @property
+    def secure(self) -> bool:
+        """Whether what is sent there is sealed."""
+        return self.scheme == "https"
 
 
 def origin(url: str) -> Origin | None:
@@ -85,7 +92,8 @@ class VendorHttp:
 
         Raises:
             ProviderBusy: no answer, or none in time.
-            ProviderBroken: a success that is longer than allowed, or compressed unasked.
+            ProviderBroken: ``answer_malformed``, a success that is longer than allowed, or
+                compressed unasked.
         """
         client = self._opened()
         asked = {"accept-encoding": "identity"} | dict(headers or {})
@@ -112,12 +120,13 @@ class VendorHttp:
         if answer.refused:
             return answer._replace(body=await _read_refusal(response))
         if response.headers.get("content-encoding", "identity").lower() != "identity":
-            raise ProviderBroken(f"{self._provider}'s answer is compressed, which was not asked")
+            message = f"{self._provider}'s answer is compressed, which was not asked"
+            raise ProviderBroken(message, code=MALFORMED)
         body = bytearray()
         async for chunk in response.aiter_raw():
             body += chunk
             if len(body) > max_bytes:
-                raise ProviderBroken(f"{self._provider}'s answer does not end")
+                raise ProviderBroken(f"{self._provider}'s answer does not end", code=MALFORMED)
         return answer._replace(body=bytes(body))
 
     def _opened(self) -> httpx.AsyncClient:

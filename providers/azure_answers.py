@@ -1,0 +1,176 @@
+"""The shapes Azure answers transcriptions in, and what they are in ours.
+
+Fast transcription has times in milliseconds, batch transcription in ticks of 100 ns, written as
+floats. Microsoft's pages: "Use the fast transcription API", "Get batch transcription results".
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import Annotated, Final
+
+from pydantic import BaseModel, Field
+
+from contracts.transcript import TranscriptPart, Utterance, Word
+from providers.answer_text import Text
+
+LONGEST_MILLISECONDS: Final = 7 * 24 * 3600 * 1000
+TICKS: Final = 10_000
+"""Ticks of a millisecond."""
+
+Milliseconds = Annotated[float, Field(ge=0, le=LONGEST_MILLISECONDS, allow_inf_nan=False)]
+Ticks = Annotated[float, Field(ge=0, le=LONGEST_MILLISECONDS * TICKS, allow_inf_nan=False)]
+Speaker = Annotated[int, Field(ge=0, le=1000)]
+
+
+class FastWord(BaseModel):
+    """One word of a phrase."""
+
+    text: Text
+    offset: Milliseconds = Field(alias="offsetMilliseconds")
+    duration: Milliseconds = Field(alias="durationMilliseconds")
+
+
+class FastPhrase(BaseModel):
+    """What one speaker said without a pause, on one channel."""
+
+    text: Text
+    offset: Milliseconds = Field(alias="offsetMilliseconds")
+    duration: Milliseconds = Field(alias="durationMilliseconds")
+    speaker: Speaker | None = None
+    locale: Text | None = None
+    words: list[FastWord] = []
+
+
+class FastAnswer(BaseModel):
+    """The answer of fast transcription; phrases are grouped by channel, not sorted by time."""
+
+    phrases: list[FastPhrase]
+
+
+class BatchWord(BaseModel):
+    """One word as it is displayed."""
+
+    text: Text = Field(alias="displayText")
+    offset: Ticks = Field(alias="offsetInTicks")
+    duration: Ticks = Field(alias="durationInTicks")
+
+
+class BatchGuess(BaseModel):
+    """One way to understand a phrase; only the first has times of words."""
+
+    display: Text
+    words: list[BatchWord] = Field([], alias="displayWords")
+
+
+class BatchPhrase(BaseModel):
+    """A phrase with the ways to understand it, the best first."""
+
+    offset: Ticks = Field(alias="offsetInTicks")
+    duration: Ticks = Field(alias="durationInTicks")
+    speaker: Speaker | None = None
+    locale: Text | None = None
+    guesses: list[BatchGuess] = Field([], alias="nBest")
+
+
+class BatchAnswer(BaseModel):
+    """A result file of batch transcription, without its ``source``: that holds a signed URL."""
+
+    phrases: list[BatchPhrase] = Field(alias="recognizedPhrases")
+
+
+def part_of_fast(answer: FastAnswer, seconds: float, asked: Sequence[str]) -> TranscriptPart:
+    """The answer as one part over the whole audio; without utterances when nothing was said.
+
+    Args:
+        seconds: length of the audio.
+        asked: locales that were asked for.
+    """
+    return _part(
+        seconds,
+        asked,
+        (
+            Utterance(
+                text=phrase.text.strip(),
+                offset=_rounded(phrase.offset),
+                duration=_rounded(phrase.duration),
+                speaker=phrase.speaker,
+                locale=phrase.locale,
+            )
+            for phrase in answer.phrases
+        ),
+        (
+            Word(
+                text=word.text.strip(),
+                offset=_rounded(word.offset),
+                duration=_rounded(word.duration),
+            )
+            for phrase in answer.phrases
+            for word in phrase.words
+        ),
+    )
+
+
+def part_of_batch(
+    answers: Sequence[BatchAnswer], seconds: float, asked: Sequence[str]
+) -> TranscriptPart:
+    """The result files as one part over the whole audio; see `part_of_fast`."""
+    phrases = [
+        (phrase, phrase.guesses[0])
+        for phrase in chain.from_iterable(answer.phrases for answer in answers)
+        if phrase.guesses
+    ]
+    return _part(
+        seconds,
+        asked,
+        (
+            Utterance(
+                text=guess.display.strip(),
+                offset=_rounded(phrase.offset / TICKS),
+                duration=_rounded(phrase.duration / TICKS),
+                speaker=phrase.speaker,
+                locale=phrase.locale,
+            )
+            for phrase, guess in phrases
+        ),
+        (
+            Word(
+                text=word.text.strip(),
+                offset=_rounded(word.offset / TICKS),
+                duration=_rounded(word.duration / TICKS),
+            )
+            for _, guess in phrases
+            for word in guess.words
+        ),
+    )
+
+
+def _part(
+    seconds: float, asked: Sequence[str], utterances: Iterable[Utterance], words: Iterable[Word]
+) -> TranscriptPart:
+    said = sorted((each for each in utterances if each.text), key=lambda each: each.offset)
+    from_zero = any(each.speaker == 0 for each in said)
+    only = asked[0] if len(asked) == 1 else None
+    return TranscriptPart(
+        start=0,
+        end=seconds,
+        utterances=tuple(
+            each.model_copy(
+                update={
+                    "speaker": _from_one(each.speaker, from_zero=from_zero),
+                    "locale": each.locale or only,
+                }
+            )
+            for each in said
+        ),
+        words=tuple(sorted((each for each in words if each.text), key=lambda each: each.offset)),
+    )
+
+
+def _from_one(speaker: int | None, *, from_zero: bool) -> int | None:
+    """Our speakers are counted from 1; Microsoft's pages show both ways."""
+    return speaker + 1 if from_zero and speaker is not None else speaker
+
+
+def _rounded(milliseconds: float) -> int:
+    return math.floor(milliseconds + 0.5)
