@@ -73,8 +73,7 @@ class GeminiClient:
         self._server = server
         self._timeout = timeout
         self._connect_seconds = connect_seconds
-        self._client: Client | None = None
-        self._http: SdkClient | None = None
+        self._made: tuple[Client, SdkClient] | None = None
         self._making = asyncio.Lock()
 
     async def generate(self, ask: Ask) -> tuple[str | None, Usage]:
@@ -120,9 +119,9 @@ class GeminiClient:
     async def connected(self) -> tuple["Client", "SdkClient"]:
         """The client, and the transport below it; made when first asked for."""
         async with self._making:
-            if self._client is None or self._http is None:
-                self._client, self._http = await asyncio.to_thread(self._make)
-        return self._client, self._http
+            if self._made is None:
+                self._made = await asyncio.to_thread(self._make)
+        return self._made
 
     def _make(self) -> tuple["Client", "SdkClient"]:
         from google.genai import Client  # noqa: PLC0415 - as above
@@ -146,9 +145,10 @@ class GeminiClient:
 
     async def aclose(self) -> None:
         """Close its connections; safe to call twice."""
-        if self._client is not None and self._http is not None:
-            self._client.close()
-            await self._http.aclose()
+        if self._made is not None:
+            client, http = self._made
+            client.close()
+            await http.aclose()
 
 
 def said(response: "GenerateContentResponse") -> tuple[str | None, Usage]:
@@ -179,7 +179,7 @@ def said(response: "GenerateContentResponse") -> tuple[str | None, Usage]:
 
 def refusal(error: "APIError") -> ProviderFailure:
     """What a status means; Gemini's own status and message say which 400 it is."""
-    status = error.code if isinstance(error.code, int) else HTTPStatus.INTERNAL_SERVER_ERROR
+    status = error.code
     said_so = str(error.message).lower()
     kind: type[ProviderFailure] | None = None
     if status == HTTPStatus.BAD_REQUEST:

@@ -19,6 +19,7 @@ from contracts.headline import MAX_CHARACTERS, Headline
 from contracts.transcript import Transcript
 from providers.process_pool import ChildLost, ProcessPool
 from providers.sentences import capitalised, chunks, sentences, stretches
+from providers.stop_words import list_name
 
 INTRO_SENTENCES: Final = 3
 INTRO_SENTENCE_CHARACTERS: Final = 240
@@ -33,7 +34,6 @@ _FEWEST_INTRO_WORDS: Final = 4
 _WHOLE_CLAUSE: Final = 0.6  # of the weight of a cut one is enough: it reads better
 _CLAUSE: Final = re.compile(r"[,;:–—()\"“”«»]|\s-\s")
 _WORD: Final = re.compile(r"\w+(?:['’-]\w+)*")
-_STOPWORD_LISTS: Final = {"nb": "no", "nn": "no", "cs": "cz"}
 
 
 class LocalHeadline:
@@ -112,7 +112,7 @@ def _extractor(language: str) -> Any:
     import yake  # noqa: PLC0415 - 0.6 s that only a child pays
 
     return yake.KeywordExtractor(
-        lan=_STOPWORD_LISTS.get(language, language or "xx"),  # unknown: stop words of none
+        lan=list_name(language),
         n=_WORDS_OF_A_KEYWORD,
         top=_KEYWORDS,
     )
