@@ -22,10 +22,11 @@ from api.multipart import PartEvent, PartHead, boundary_of, part_events
 from api.shapes.memos import UploadFields
 from contracts.audio import MediaKind
 from contracts.errors import Failure, InvalidInput, TooLarge
-from contracts.ids import audio_key
+from contracts.ids import audio_key, is_uuid
 from contracts.signatures import CONTAINERS, HEAD_BYTES, sniff
 
 FILE_PART: Final = "file"
+MEMO_ID: Final = "memoId"
 MAX_FIELDS: Final = 50
 MAX_FIELD_BYTES: Final = 64 * 1024
 OVERHEAD_BYTES: Final = 1024 * 1024
@@ -42,6 +43,7 @@ class Upload(NamedTuple):
 
     Attributes:
         key: where.
+        memo_id: the memo it is for, as the form says or else a new one.
         media_type: of its container, by its first bytes.
         sha256: hex digest of its bytes.
         fields: the form fields beside it.
@@ -49,6 +51,7 @@ class Upload(NamedTuple):
     """
 
     key: str
+    memo_id: str
     media_type: str
     sha256: str
     fields: UploadFields
@@ -86,6 +89,7 @@ class _Receiver:
         self._size = 0
         self._sha256 = ""
         self._key: str | None = None
+        self._memo_id = str(uuid4())
         self._media_type = ""
 
     async def run(self, request: Request) -> Upload:
@@ -97,7 +101,9 @@ class _Receiver:
             fields = await self._parts(events)
         if self._key is None:
             raise InvalidInput("file is required")
-        return Upload(self._key, self._media_type, self._sha256, read_fields(fields), self.discard)
+        read = read_fields(fields)
+        memo_id = read.memo_id or self._memo_id
+        return Upload(self._key, memo_id, self._media_type, self._sha256, read, self.discard)
 
     async def discard(self) -> None:
         """Remove what was stored; what cannot be removed now, ``reconcile`` removes later."""
@@ -124,6 +130,9 @@ class _Receiver:
             elif self._key is not None:
                 raise InvalidInput("file must be sent once")
             else:
+                given = fields.get(MEMO_ID, [""])[-1]
+                if is_uuid(given):
+                    self._memo_id = given.lower()
                 await self._store(events)
         return fields
 
@@ -135,7 +144,7 @@ class _Receiver:
             if len(head) >= HEAD_BYTES:
                 break
         container = CONTAINERS[sniff(bytes(head[:HEAD_BYTES]))]
-        key = audio_key(self._user_id, str(uuid4()), datetime.now(UTC), container.extension)
+        key = audio_key(self._user_id, self._memo_id, datetime.now(UTC), container.extension)
         async with self._services.database.write() as tx:
             await tx.media.add(key, self._user_id, kind=MediaKind.UPLOAD, memo_id=None, job_id=None)
         self._key = key

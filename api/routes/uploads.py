@@ -77,7 +77,7 @@ async def upload_memo(
             path=upload.key,
             seconds=upload.fields.duration,
             media_type=upload.media_type,
-            options=upload.fields,
+            options=upload.fields.model_copy(update={"memo_id": upload.memo_id}),
             language=first_language(accept_language),
         )
         fields = upload.fields.model_dump(mode="json", exclude_unset=True)
