@@ -1,0 +1,132 @@
+"""Language models in the configured order: the first that can serve does."""
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from contracts.errors import NoSpeech, ProviderBusy, ProviderFailure, ProviderOut
+from contracts.headline import Headline
+from contracts.language import (
+    Answer,
+    Combination,
+    LanguageRequest,
+    Memories,
+    Memory,
+    ModelCall,
+    Source,
+    Written,
+)
+from contracts.transcript import Transcript
+from contracts.values import Value
+from providers.language_errand import Errand, Workbook
+from providers.language_tasks import BLUEPRINT, COMBINE, HEADLINE, MEMORY, QUESTION, Task
+from providers.language_tiers import LanguageTier
+
+log = structlog.get_logger()
+
+Text = TypeVar("Text", bound=Value)
+
+
+class LanguageChain:
+    """Implements ``LanguageModel`` of ``activities.language_ports``.
+
+    A tier that fails is not asked again for this request; the next one goes on with what was
+    noted before. Retrying when every tier is busy is for whoever calls.
+
+    Args:
+        tiers: in the order they are tried.
+    """
+
+    def __init__(self, tiers: Sequence[LanguageTier]) -> None:
+        self._tiers = tuple(tiers)
+
+    async def headline(self, request: LanguageRequest, workbook: Workbook) -> Written[Headline]:
+        """A headline of at most 60 characters and an intro of two or three sentences."""
+        return await self._write(HEADLINE, request, workbook)
+
+    async def question(self, request: LanguageRequest, workbook: Workbook) -> Written[Answer]:
+        """The answer to ``request.instruction``, from the recordings alone."""
+        return await self._write(QUESTION, request, workbook)
+
+    async def combine(self, request: LanguageRequest, workbook: Workbook) -> Written[Combination]:
+        """All sources as one text with a headline and an intro."""
+        return await self._write(COMBINE, request, workbook)
+
+    async def memory(self, request: LanguageRequest, workbook: Workbook) -> Written[Memory]:
+        """What the prompt in ``request.instruction`` asks for."""
+        return await self._write(MEMORY, request, workbook)
+
+    async def blueprint(self, request: LanguageRequest, workbook: Workbook) -> Written[Memories]:
+        """One memory for each of ``request.prompts``."""
+        return await self._write(BLUEPRINT, request, workbook)
+
+    async def _write(
+        self, task: Task[Any, Text], request: LanguageRequest, workbook: Workbook
+    ) -> Written[Text]:
+        errand = Errand(request, workbook)
+        if errand.wordless:
+            raise NoSpeech("The recordings have no words to write about")
+        failed: list[ProviderFailure] = []
+        for tier in self._tiers:
+            try:
+                text, prompt = await tier.write(task, errand)
+            except ProviderFailure as failure:
+                _tell(tier, failure)
+                failed.append(failure)
+                continue
+            return Written[Text](
+                text=text,
+                prompt=prompt,
+                usage=errand.usage,
+                reading=errand.reading,
+                calls=tuple(errand.calls),
+                **tier.by._asdict(),
+            )
+        raise _in_vain(failed)
+
+
+def _tell(tier: LanguageTier, failure: ProviderFailure) -> None:
+    """A tier that only an operator can mend is told as an error."""
+    say = log.error if isinstance(failure, ProviderOut) else log.warning
+    say("language.tier_failed", code=failure.code, message=failure.message, **tier.by._asdict())
+
+
+def _in_vain(failed: Sequence[ProviderFailure]) -> ProviderFailure:
+    """What every tier's failure comes to: busy when one of them may serve later."""
+    busy = [each for each in failed if isinstance(each, ProviderBusy)]
+    if busy:
+        waits = [each.retry_after for each in busy if each.retry_after is not None]
+        return ProviderBusy(busy[-1].message, retry_after=min(waits, default=None))
+    return failed[-1] if failed else ProviderOut("No language model is configured")
+
+
+class Unrecorded:
+    """A workbook that keeps nothing."""
+
+    async def began(self, call: ModelCall) -> None:
+        """Nobody asks."""
+
+    async def ended(self, call: ModelCall) -> None:
+        """Nobody asks."""
+
+    async def notes(self, key: str) -> str | None:  # noqa: ARG002 - as the port has it
+        """There are none."""
+        return None
+
+    async def keep_notes(self, key: str, notes: str) -> None:
+        """Forgotten."""
+
+
+class ChainHeadliner:
+    """The chain as ``Headliner`` of ``activities.ports``."""
+
+    provider: Final = "language"
+
+    def __init__(self, chain: LanguageChain) -> None:
+        self._chain = chain
+
+    async def headline(self, transcript: Transcript, language: str | None) -> Headline:
+        """A headline of at most 60 characters and an intro of two or three sentences."""
+        request = LanguageRequest(sources=(Source(transcript=transcript),), language=language)
+        return (await self._chain.headline(request, Unrecorded())).text
