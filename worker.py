@@ -78,7 +78,7 @@ async def run(settings: Settings) -> None:
             readers=settings.database.pool_size,
         )
         stack.push_async_callback(database.close)
-        activities = assemble(settings, database, TemporalJobs(client), stack)
+        activities = await assemble(settings, database, TemporalJobs(client), stack)
         await serve(settings, client, activities, stop)
 
 
@@ -133,7 +133,7 @@ def media_slots(most: int) -> ResourceBasedSlotSupplier:
     )
 
 
-def assemble(
+async def assemble(
     settings: Settings, database: Database, jobs: TemporalJobs, stack: AsyncExitStack
 ) -> list[Activity]:
     """Build every activity with what it needs; ``stack`` closes what was opened for them."""
@@ -142,6 +142,7 @@ def assemble(
     stack.push_async_callback(engines.aclose)
     tools = MediaTools(settings.data_dir / "work", ffmpeg=settings.media.ffmpeg)
     stack.push_async_callback(tools.aclose)
+    await tools.start()
     sphinx = Pocketsphinx(engines)
     tiers = transcribers(settings, sphinx, stack)
     memo = MemoActivities(database, files)

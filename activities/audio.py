@@ -1,10 +1,8 @@
 """What is done to the recording itself: probe, convert, look for speech."""
 
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from temporalio import activity
 
@@ -121,8 +119,8 @@ class AudioActivities:
                     key, job.user_id, kind=MediaKind.WORK, memo_id=job.memo_id, job_id=job.job_id
                 )
                 await tx.jobs.advance(job.job_id, job.user_id, Step.CONVERT)
-            with tempfile.TemporaryDirectory(prefix="voicekeep-convert-") as folder:
-                target = Path(folder) / "audio.wav"
+            async with self._tools.workspace() as folder:
+                target = folder / "audio.wav"
                 seconds = await self._tools.convert(
                     source,
                     target,

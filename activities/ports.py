@@ -293,6 +293,9 @@ class MediaTools(Protocol):
             MediaRejected: ``audio_corrupt`` or ``audio_not_supported``.
         """
 
+    def workspace(self) -> AbstractAsyncContextManager[Path]:
+        """A directory for one activity, gone when the block ends or, later, when its worker dies."""
+
     async def convert(
         self,
         source: Path,

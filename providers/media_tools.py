@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +56,10 @@ class MediaTools:
     async def probe(self, path: Path) -> AudioFacts:
         """Look into a file, in a child process."""
         return await self._probe.probe(path)
+
+    def workspace(self) -> AbstractAsyncContextManager[Path]:
+        """A directory for one activity; what a killed worker left is removed by the next one."""
+        return self._directories.job()
 
     async def convert(
         self,

@@ -119,7 +119,8 @@ class Site:
         settings = self.settings(**overrides)
         stop = asyncio.Event()
         async with AsyncExitStack() as stack:
-            activities = worker.assemble(settings, self.database, TemporalJobs(self.client), stack)
+            jobs = TemporalJobs(self.client)
+            activities = await worker.assemble(settings, self.database, jobs, stack)
             serving = asyncio.create_task(worker.serve(settings, self.client, activities, stop))
             try:
                 yield

@@ -70,6 +70,11 @@ class ScriptedTools:
             raise self.failure
         return self.facts
 
+    @asynccontextmanager
+    async def workspace(self) -> AsyncIterator[Path]:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+
     async def convert(
         self,
         source: Path,

@@ -88,10 +88,8 @@ async def main(name: str, when: str) -> None:
     async with AsyncExitStack() as stack:
         database = DyingDatabase(settings, death)
         stack.push_async_callback(database.close)
-        activities = [
-            dying(one, when, death) if one.__name__ == name else one
-            for one in worker.assemble(settings, database, TemporalJobs(client), stack)
-        ]
+        living = await worker.assemble(settings, database, TemporalJobs(client), stack)
+        activities = [dying(one, when, death) if one.__name__ == name else one for one in living]
         await worker.serve(settings, client, activities, stop)
 
 
