@@ -18,13 +18,14 @@ def main(description: str, make: Callable[[str | None, Path | None], Wire]) -> i
     parser.add_argument("--calls", type=Path, help="file that gets a JSON line for each call")
     options = parser.parse_args()
     try:
-        asyncio.run(_serve(make(options.key, options.calls), options.host, options.port))
+        asyncio.run(serve(make(options.key, options.calls), options.host, options.port))
     except KeyboardInterrupt:
         return 130
     return 0
 
 
-async def _serve(wire: Wire, host: str, port: int) -> None:
+async def serve(wire: Wire, host: str, port: int) -> None:
+    """Say where it is and serve until cancelled."""
     url = await wire.start(host, port)
     print(json.dumps({"event": "ready", "url": url}), flush=True)  # noqa: T201 - how it says where it is
     await asyncio.Event().wait()
