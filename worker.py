@@ -9,8 +9,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
-from providers.openai_transcription import OpenAITranscription
-from store.files_disk import DiskFiles
 from temporalio.client import Client
 from temporalio.worker import (
     FixedSizeSlotSupplier,
@@ -33,6 +31,7 @@ from contracts import queues
 from contracts.tiers import TierOffer
 from providers.local_headline import LocalHeadline
 from providers.media_tools import MediaTools
+from providers.openai_transcription import OpenAITranscription
 from providers.pocketsphinx import Pocketsphinx
 from providers.process_pool import ProcessPool
 from runtime.metrics import make_runtime
@@ -41,6 +40,7 @@ from runtime.settings import Settings
 from runtime.temporal import connect_when_up
 from runtime.temporal_jobs import TemporalJobs
 from store.database import Database
+from store.files_disk import DiskFiles
 from workflows.erase import EraseWorkflow
 from workflows.memo import MemoWorkflow
 from workflows.reconcile import ReconcileWorkflow

@@ -278,6 +278,9 @@ class Files(Protocol):
     async def delete(self, key: str) -> bool:
         """Remove a file; false when there was none."""
 
+    async def sweep(self, older_than_seconds: float) -> int:
+        """Remove what was begun so long ago and never finished; returns how many."""
+
     def list(self, prefix: str) -> AsyncIterator[StoredFile]:
         """Every file below a prefix, recursively."""
 

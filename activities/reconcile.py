@@ -83,7 +83,7 @@ class ReconcileActivities:
             await tx.jobs.move(job.id, job.user_id, JobState.FAILED, step=Step.DONE, failure=LOST)
 
     async def _heal_files(self) -> int:
-        removed = 0
+        removed = await self._files.sweep(self._ages.file)
         while True:
             async with self._database.read() as tx:
                 page = await tx.media.abandoned(older_than_seconds=self._ages.file, limit=PAGE)

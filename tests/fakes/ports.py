@@ -52,6 +52,9 @@ class MemoryFiles:
     async def delete(self, key: str) -> bool:
         return self.files.pop(key, None) is not None
 
+    async def sweep(self, older_than_seconds: float) -> int:
+        return 0
+
     async def list(self, prefix: str) -> AsyncIterator[StoredFile]:
         for key in sorted(self.files):
             if key.startswith(prefix):
