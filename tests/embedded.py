@@ -134,6 +134,6 @@ def lives(process: psutil.Process) -> bool:
 
 
 def pids(ready: Mapping[str, Any]) -> dict[str, int]:
-    """The process id of each child, by name."""
-    found = ready["pids"]
-    return {name: pid[0] if isinstance(pid, list) else pid for name, pid in found.items()}
+    """The process id of each child that there is, by name."""
+    found = {name: pid[0] if isinstance(pid, list) else pid for name, pid in ready["pids"].items()}
+    return {name: pid for name, pid in found.items() if pid is not None}

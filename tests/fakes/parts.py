@@ -11,15 +11,10 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
-from contracts.errors import Failure
-from runtime import embedded, logs, settings
-from runtime.announcements import announcer
 from runtime.notify import announce_ready
-from runtime.temporal_server import ServerSource, TemporalServer
 
 HERE = str(Path(__file__).resolve())
 FOREVER = 10_000
@@ -52,17 +47,12 @@ def worker(behaviour: str) -> None:
     if behaviour == "leaves children":
         for apart in (False, True):
             subprocess.Popen([sys.executable, HERE, "sleep"], start_new_session=apart)
-    if behaviour == "leaves zombies":
-        threading.Thread(target=leave_zombies, daemon=True).start()
+    if behaviour == "leaves orphans that end":
+        nested = "import subprocess; subprocess.Popen(['sleep', '0.3'])"
+        for _ in range(5):
+            subprocess.run([sys.executable, "-c", nested], check=True)
     announce_ready()
     time.sleep(FOREVER)
-
-
-def leave_zombies() -> None:
-    """Again and again a child whose own child ends after it."""
-    nested = "import subprocess; subprocess.Popen(['sleep', '0.3'])"
-    while True:
-        subprocess.run([sys.executable, "-c", nested], check=True)
 
 
 def deaths() -> int:
@@ -75,6 +65,12 @@ def deaths() -> int:
 
 def up(folder: str) -> int:
     """The supervisor, told to use these parts."""
+    # The parts themselves start sooner without all this.
+    from contracts.errors import Failure  # noqa: PLC0415
+    from runtime import embedded, logs, settings  # noqa: PLC0415
+    from runtime.announcements import announcer  # noqa: PLC0415
+    from runtime.temporal_server import ServerSource, TemporalServer  # noqa: PLC0415
+
     found = settings.load(None, DATA_DIR=folder)
     logs.configure(found.logs)
     plan = embedded.Plan(
