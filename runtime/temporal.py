@@ -19,7 +19,7 @@ from temporalio.envconfig import ClientConfigProfile
 from temporalio.plugin import SimplePlugin
 from temporalio.runtime import Runtime
 from temporalio.service import RetryConfig, RPCError
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker.workflow_sandbox import SandboxRestrictions
 
 from contracts.errors import Unavailable
 from runtime.payload_codec import codec_for
@@ -27,6 +27,7 @@ from runtime.settings import environment
 from runtime.settings_groups import TemporalSettings
 from runtime.settings_values import PayloadKey
 from runtime.temporal_failures import FailureInterceptor
+from runtime.workflow_runner import SandboxRunner
 
 PASSED_THROUGH: Final = ("contracts", "activities", "structlog")
 """Modules workflows share with the process instead of importing them anew for every run."""
@@ -74,7 +75,7 @@ def make_plugin(
         "voicekeep",
         data_converter=converter(keys),
         interceptors=[FailureInterceptor()],
-        workflow_runner=SandboxedWorkflowRunner(restrictions=rules),
+        workflow_runner=SandboxRunner(restrictions=rules),
     )
 
 
