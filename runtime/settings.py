@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from runtime.settings_azure import AzureSettings
 from runtime.settings_groups import (
     CreditSettings,
     DatabaseSettings,
@@ -47,6 +48,7 @@ class Settings(BaseModel):
     temporal: TemporalSettings
     worker: WorkerSettings
     transcription: TranscriptionSettings
+    azure: AzureSettings
     logs: LogSettings
 
     @property
