@@ -21,7 +21,8 @@ def read_samples(name: str) -> bytes:
     """The samples of a 16 kHz mono recording."""
     with wave.open(str(sample(name))) as file:
         assert file.getparams()[:3] == (1, 2, 16_000)
-        return file.readframes(file.getnframes())
+        frames: bytes = file.readframes(file.getnframes())
+    return frames
 
 
 def memo_facts() -> dict[str, Any]:
