@@ -1,6 +1,6 @@
 """One transaction's connection: how every noun speaks to the database.
 
-Each statement is one round trip. What goes wrong between us and the database becomes one of our
+Each statement is one round trip at most. What goes wrong between us and the database becomes one of our
 failures here, and nowhere else (see ``failures.py``).
 """
 
@@ -38,6 +38,7 @@ class Session:
         self.writes = writes
         self.starting_credits = starting_credits
         self.dialect = connection.dialect.name
+        self._in_place = False
 
     @cached_property
     def now(self) -> datetime:
@@ -72,5 +73,12 @@ class Session:
     async def _execute(
         self, statement: Executable, values: Mapping[str, Any] | None
     ) -> CursorResult[Any]:
+        work = self._connection.execute(statement, values)
         with as_ours():
-            return await uninterrupted(self._connection.execute(statement, values))
+            if self._in_place:
+                return await work
+            answer = await uninterrupted(work)
+        # The first statement opens the transaction, which may wait; on SQLite the others after it
+        # never do, so that nothing can interrupt them.
+        self._in_place = self.dialect == "sqlite"
+        return answer

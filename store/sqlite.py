@@ -1,8 +1,9 @@
-"""SQLite: one writer, several readers, one thread hop per statement.
+"""SQLite: one writer, several readers, statements run in place.
 
-Every hop to aiosqlite's thread and back costs more than a small statement itself. Its own cursor
-makes four per statement (open, execute, fetch, close); ours makes one, and the statement that comes
-first opens the transaction in the same hop.
+A hop to aiosqlite's thread and back costs several times what a statement of ours does, and under
+load its caller waits for two turns of the processor. So a statement runs where it is asked for, and
+is told not to wait. What may take time hops: opening the file, waiting for another process that
+writes, and the commit, which may move the log into the file.
 """
 
 import sqlite3
@@ -29,6 +30,8 @@ _PRAGMAS: Final = (
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -16000",
 )
+_NEVER_WAIT: Final = "PRAGMA busy_timeout = 0"
+_LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 def writer_engine(path: Path, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine:
@@ -37,19 +40,23 @@ def writer_engine(path: Path, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine
     Args:
         busy_seconds: how long another process may keep the lock.
     """
-    return _engine("BEGIN IMMEDIATE", 1, partial(_open, path, _PRAGMAS, busy_seconds))
+    return _engine("BEGIN IMMEDIATE", 1, busy_seconds, partial(_open, path, _PRAGMAS))
 
 
 def reader_engine(path: Path, size: int, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine:
     """Connections that cannot write; each transaction sees one state of the database."""
     pragmas = (*_PRAGMAS, "PRAGMA query_only = ON")
-    return _engine("BEGIN", size, partial(_open, path, pragmas, busy_seconds))
+    return _engine("BEGIN", size, busy_seconds, partial(_open, path, pragmas))
 
 
-def _engine(begin: str, size: int, connector: Callable[[], sqlite3.Connection]) -> AsyncEngine:
-
+def _engine(
+    begin: str,
+    size: int,
+    busy_seconds: float,
+    connector: Callable[[float], sqlite3.Connection],
+) -> AsyncEngine:
     def create(*_: Any, **__: Any) -> Awaitable[aiosqlite.Connection]:
-        return Connection(connector, begin)
+        return Connection(connector, begin, busy_seconds)
 
     return create_async_engine(
         # The connector knows the file.
@@ -68,41 +75,71 @@ def _engine(begin: str, size: int, connector: Callable[[], sqlite3.Connection]) 
 def _open(path: Path, pragmas: Sequence[str], busy_seconds: float) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(
-        path, isolation_level=None, timeout=busy_seconds, cached_statements=CACHED_STATEMENTS
+        path,
+        isolation_level=None,
+        timeout=busy_seconds,
+        cached_statements=CACHED_STATEMENTS,
+        # Used by the loop's thread and by its own, never by both: whoever hops waits for the end.
+        check_same_thread=False,
     )
     for pragma in pragmas:
         connection.execute(pragma)
+    connection.execute(_NEVER_WAIT)
     return connection
 
 
 class Connection(aiosqlite.Connection):
-    """A connection whose cursors make one hop per statement.
+    """A connection whose cursors run statements in place.
 
     Args:
         begin: the statement that opens a transaction, run before the first one in it.
+        busy_seconds: how long another process may keep a lock.
     """
 
-    def __init__(self, connector: Callable[[], sqlite3.Connection], begin: str) -> None:
-        super().__init__(connector, iter_chunk_size=64)
+    def __init__(
+        self,
+        connector: Callable[[float], sqlite3.Connection],
+        begin: str,
+        busy_seconds: float,
+    ) -> None:
+        super().__init__(partial(connector, busy_seconds), iter_chunk_size=64)
         self._thread.daemon = True
-        self.begin = begin
+        self._begin = begin
+        self._wait = f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}"
 
     def cursor(self) -> "Cursor":  # type: ignore[override]  # the dialect needs no more than this
         """A cursor for one statement."""
         return Cursor(self)
 
-    @property
-    def raw(self) -> sqlite3.Connection:
-        """What the thread works on; raises ValueError when it is closed."""
-        return self._conn
+    async def run(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Run a statement in a transaction; in the thread when another process has the lock."""
+        raw = self._conn
+        if raw.in_transaction:
+            work(raw)
+            return
+        try:
+            self._run_first(work)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _LOCKED:
+                raise
+            waiting = partial(self._run_waiting, work)
+            await self._execute(waiting)  # type: ignore[no-untyped-call]  # aiosqlite leaves it so
 
-    async def hop(self, function: Callable[[], None]) -> None:
-        """Run a function in the connection's thread."""
-        await self._execute(function)  # type: ignore[no-untyped-call]  # aiosqlite leaves it so
+    def _run_first(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        if not self._conn.in_transaction:
+            self._conn.execute(self._begin)
+        work(self._conn)
+
+    def _run_waiting(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        self._conn.execute(self._wait)
+        try:
+            self._run_first(work)
+        finally:
+            self._conn.execute(_NEVER_WAIT)
 
 
 class Cursor:
-    """Runs one statement, fetches all of its rows, and is done: all in one hop."""
+    """Runs one statement, fetches all of its rows, and is done."""
 
     arraysize = 1
 
@@ -117,34 +154,30 @@ class Cursor:
         return self
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> "Cursor":
-        """Run the statement in the connection's thread."""
-        await self._connection.hop(partial(self._run, sql, parameters))
+        """Run the statement."""
+
+        def once(raw: sqlite3.Connection) -> None:
+            cursor = raw.execute(sql, parameters)
+            self.description = cursor.description
+            if self.description:
+                self._rows = cursor.fetchall()
+            self.rowcount = cursor.rowcount
+            self.lastrowid = cursor.lastrowid
+            cursor.close()
+
+        await self._connection.run(once)
         return self
 
     async def executemany(self, sql: str, parameters: Sequence[Sequence[Any]]) -> "Cursor":
         """Run the statement once for each set of parameters."""
-        await self._connection.hop(partial(self._run_many, sql, parameters))
+
+        def each(raw: sqlite3.Connection) -> None:
+            cursor = raw.executemany(sql, parameters)
+            self.rowcount = cursor.rowcount
+            cursor.close()
+
+        await self._connection.run(each)
         return self
-
-    def _run(self, sql: str, parameters: Sequence[Any]) -> None:
-        cursor = self._begun().execute(sql, parameters)
-        self.description = cursor.description
-        if self.description:
-            self._rows = cursor.fetchall()
-        self.rowcount = cursor.rowcount
-        self.lastrowid = cursor.lastrowid
-        cursor.close()
-
-    def _run_many(self, sql: str, parameters: Sequence[Sequence[Any]]) -> None:
-        cursor = self._begun().executemany(sql, parameters)
-        self.rowcount = cursor.rowcount
-        cursor.close()
-
-    def _begun(self) -> sqlite3.Connection:
-        raw = self._connection.raw
-        if not raw.in_transaction:
-            raw.execute(self._connection.begin)
-        return raw
 
     async def fetchall(self) -> list[Any]:
         """The rows, fetched already."""

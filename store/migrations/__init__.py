@@ -2,7 +2,8 @@
 
 Everything happens in one transaction, on both databases: a migration that fails leaves nothing. Two
 processes that migrate at once take turns (an advisory lock on Postgres, the write lock on SQLite),
-and the second finds nothing left to do.
+and the second finds nothing left to do. One process runs them one at a time: alembic keeps what it
+works on in globals.
 """
 
 from collections.abc import Callable
@@ -89,5 +90,5 @@ def _locked(connection: Connection, work: Callable[[Config], None] | None) -> st
 def _engine(url: str) -> AsyncEngine:
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return sqlite.writer_engine(sqlite_path(parsed))
+        return sqlite.writer_engine(sqlite_path(parsed), WAIT_SECONDS)
     return postgres.engine(parsed, size=1, statement_seconds=WAIT_SECONDS)

@@ -61,9 +61,11 @@ def _money() -> None:
         sa.Column("total_spent", sa.Integer(), nullable=False),
         sa.Column("created_at", Moment(), nullable=False),
         sa.Column("updated_at", Moment(), nullable=False),
-        sa.CheckConstraint("held >= 0 AND held <= balance", name="ck_credit_accounts_covered"),
         sa.CheckConstraint(
-            "total_earned - total_spent = balance", name="ck_credit_accounts_balanced"
+            "held >= 0 AND held <= balance", name=op.f("ck_credit_accounts_covered")
+        ),
+        sa.CheckConstraint(
+            "total_earned - total_spent = balance", name=op.f("ck_credit_accounts_balanced")
         ),
         sa.PrimaryKeyConstraint("user_id", name="pk_credit_accounts"),
     )
@@ -80,7 +82,9 @@ def _money() -> None:
         sa.Column("ended_by", sa.String(length=255), nullable=True),
         sa.Column("created_at", Moment(), nullable=False),
         sa.Column("ended_at", Moment(), nullable=True),
-        sa.CheckConstraint("amount >= 0 AND charged >= 0", name="ck_credit_holds_not_negative"),
+        sa.CheckConstraint(
+            "amount >= 0 AND charged >= 0", name=op.f("ck_credit_holds_not_negative")
+        ),
         sa.PrimaryKeyConstraint("key", name="pk_credit_holds"),
     )
     op.create_index("ix_credit_holds_job_id", "credit_holds", ["job_id"])
@@ -151,7 +155,7 @@ def _memos() -> None:
         "memo_counts",
         sa.Column("user_id", Id(), nullable=False),
         sa.Column("memos", sa.Integer(), nullable=False),
-        sa.CheckConstraint("memos >= 0", name="ck_memo_counts_not_negative"),
+        sa.CheckConstraint("memos >= 0", name=op.f("ck_memo_counts_not_negative")),
         sa.PrimaryKeyConstraint("user_id", name="pk_memo_counts"),
     )
     op.create_table(
