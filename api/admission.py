@@ -48,7 +48,7 @@ async def admit(request: Request, *, metered: bool = True) -> User:
         TooManyRequests: the user's rate is used up.
         Unavailable: the issuer's keys cannot be had now.
     """
-    services = services_of(request)
+    services = await services_of(request)
     claims = await services.tokens.verify_header(request.headers.get("authorization"))
     user = User(id=owner_id(claims.issuer, claims.user_id), email=claims.email)
     request.scope["state"]["user"] = user

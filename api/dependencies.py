@@ -1,21 +1,39 @@
-"""What routes need, and how it is opened and closed: the API's composition root."""
+"""What routes need, and when it is opened: beside the first requests, not before them.
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+Reading the database's and the sign-in's modules takes longer than all the rest of a start. So the
+front answers ``/health/live`` at once, and a request that needs a part waits the moment until that
+is open.
+"""
+
+import asyncio
+import importlib
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, Self
 
+import structlog
 from fastapi import Depends, Request
 
-from api.event_feed import EventFeed
 from api.measures import Measures
 from api.rate_limit import RateLimiter
+from contracts.errors import Unavailable
 from runtime.settings import Settings
-from runtime.temporal import connect
-from runtime.temporal_jobs import TemporalJobs
-from runtime.tokens import TokenVerifier
-from store.database import Database
-from store.files_disk import DiskFiles
+
+if TYPE_CHECKING:  # what makes a start slow
+    from api.event_feed import EventFeed
+    from runtime.tokens import TokenVerifier
+    from store.database import Database
+    from store.files_disk import DiskFiles
+
+WAIT_SECONDS: Final = 10.0
+"""How long a request waits for the services of a process that has just been started."""
+
+AGAIN_SECONDS: Final = 2.0
+"""Pause before what could not be opened (a folder that cannot be written) is tried again."""
+
+log = structlog.get_logger()
 
 
 class Jobs(Protocol):
@@ -33,58 +51,94 @@ class Jobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything one API process holds open."""
+    """Everything one API process holds open.
+
+    Attributes:
+        key_set: public keys of the embedded issuer, as they are published.
+    """
 
     settings: Settings
-    database: Database
-    files: DiskFiles
+    database: "Database"
+    files: "DiskFiles"
     jobs: Jobs
-    tokens: TokenVerifier
-    events: EventFeed
+    tokens: "TokenVerifier"
+    key_set: Mapping[str, Any]
+    events: "EventFeed"
     measures: Measures
     limiter: RateLimiter | None
 
 
-@asynccontextmanager
-async def open_services(
-    settings: Settings, measures: Measures, jobs: Jobs | None = None
-) -> AsyncIterator[Services]:
-    """Open everything. Nothing here waits for Temporal or the database: both may be away.
+class Opening:
+    """Opens the services in the background and closes them at the end.
 
     Args:
         measures: where the numbers go.
         jobs: instead of Temporal.
     """
-    async with AsyncExitStack() as stack:
-        if jobs is None:
-            jobs = TemporalJobs(await connect(settings.temporal, lazy=True))
-        database = Database(
-            settings.database_url, starting_credits=settings.credits.starting_credits
-        )
-        stack.push_async_callback(database.close)
-        per_minute = settings.limits.rate_limit_per_minute
-        yield Services(
-            settings=settings,
-            database=database,
-            files=DiskFiles(settings.files_dir),
-            jobs=jobs,
-            tokens=await stack.enter_async_context(
-                TokenVerifier.build(settings.tokens, settings.data_dir)
-            ),
-            events=await stack.enter_async_context(EventFeed(database, measures)),
-            measures=measures,
-            limiter=RateLimiter(per_minute) if per_minute else None,
-        )
+
+    def __init__(self, settings: Settings, measures: Measures, jobs: Jobs | None = None) -> None:
+        self._settings = settings
+        self._measures = measures
+        self._jobs = jobs
+        self._closing = asyncio.Event()
+        self._failed = False
+
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        self._opened: asyncio.Future[Services] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._hold(), name="services")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close what is open."""
+        self._closing.set()
+        await self._task
+
+    async def services(self) -> Services:
+        """The services, as soon as they are open.
+
+        Raises:
+            Unavailable: they are not, yet.
+        """
+        if self._failed:
+            raise Unavailable("The service could not be started", retry_after=AGAIN_SECONDS)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                return await asyncio.shield(self._opened)
+        except TimeoutError:
+            raise Unavailable("The service is starting", retry_after=AGAIN_SECONDS) from None
+
+    async def _hold(self) -> None:
+        while not self._closing.is_set():
+            try:
+                module = await asyncio.to_thread(importlib.import_module, "api.services")
+                await self._open(module.open_services(self._settings, self._measures, self._jobs))
+            except Exception:
+                log.exception("services.not_opened")
+                self._failed = True
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), AGAIN_SECONDS)
+
+    async def _open(self, opening: AbstractAsyncContextManager[Services]) -> None:
+        async with opening as services:
+            self._failed = False
+            self._opened.set_result(services)
+            await self._closing.wait()
 
 
-def services_of(request: Request) -> Services:
-    """The services of the app that serves the request."""
-    services: Services = request.app.state.services
-    return services
+async def services_of(request: Request) -> Services:
+    """The services of the app that serves the request.
+
+    Raises:
+        Unavailable: the process has just been started.
+    """
+    opening: Opening = request.app.state.opening
+    return await opening.services()
 
 
-async def _services(request: Request) -> Services:
-    return services_of(request)
-
-
-Needs = Annotated[Services, Depends(_services)]
+Needs = Annotated[Services, Depends(services_of)]

@@ -9,14 +9,16 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
 from api.measures import Measures
 from contracts.errors import Unavailable
 from contracts.jobs import EventType, JobEvent
-from store.database import Database
+
+if TYPE_CHECKING:
+    from store.database import Database
 
 TICK_SECONDS: Final = 0.25
 AWAY_SECONDS: Final = 2.0
@@ -54,7 +56,7 @@ class EventFeed:
 
     def __init__(
         self,
-        database: Database,
+        database: "Database",
         measures: Measures,
         *,
         tick: float = TICK_SECONDS,

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from api.admission import on_unrouted
-from api.dependencies import Jobs, open_services
+from api.dependencies import Jobs, Opening
 from api.description import DESCRIPTION, TAGS, VERSION, describe
 from api.errors import on_failure, on_invalid_request
 from api.measures import Measures
@@ -50,8 +50,8 @@ def create_app(settings: Settings, *, jobs: Jobs | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_services(settings, measures, jobs) as services:
-            app.state.services = services
+        async with Opening(settings, measures, jobs) as opening:
+            app.state.opening = opening
             yield
 
     app = FastAPI(

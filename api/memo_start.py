@@ -7,7 +7,7 @@ nothing was begun and nothing will be.
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import uuid4
 
 from api import idempotency
@@ -17,14 +17,12 @@ from api.shapes.memos import MemoOptions, MemoStarted, MemoView
 from contracts.errors import Conflict, Forbidden, InsufficientCredits, NotFound, Unavailable
 from contracts.headline import default_title
 from contracts.ids import MEMO, memo_job
-from contracts.jobs import Job, JobState, StaleJob
+from contracts.jobs import LONGEST_JOB_SECONDS, Job, JobState, StaleJob
 from contracts.memo import Memo, MemoJob, MemoStatus
 from contracts.pricing import transcription_price
-from runtime.temporal_jobs import LONGEST_JOB
-from store.database import Transaction
 
-DEADLINE_SECONDS: Final = LONGEST_JOB.total_seconds()
-"""A job has ended so long after it was accepted."""
+if TYPE_CHECKING:
+    from store.database import Transaction
 
 CREATED: Final = 201
 FINISHED: Final = frozenset({JobState.COMPLETED, JobState.COMPLETED_NO_TRANSCRIPT})
@@ -108,7 +106,7 @@ class MemoStart:
             await self._launch(entered, entered.job, key)
         return Started(entered.answer, entered.adopted)
 
-    async def _enter(self, tx: Transaction, recording: Recording, key: Key | None) -> _Entered:
+    async def _enter(self, tx: "Transaction", recording: Recording, key: Key | None) -> _Entered:
         rows = _Rows(tx, self._services, recording)
         if key is None:
             return await rows.enter()
@@ -159,7 +157,7 @@ class MemoStart:
 class _Rows:
     """The rows of one recording, in one transaction."""
 
-    def __init__(self, tx: Transaction, services: Services, recording: Recording) -> None:
+    def __init__(self, tx: "Transaction", services: Services, recording: Recording) -> None:
         self._tx = tx
         self._services = services
         self._recording = recording
@@ -207,7 +205,7 @@ class _Rows:
             kind=MEMO,
             subject_id=memo_id,
             request=request.model_dump(mode="json"),
-            deadline_seconds=DEADLINE_SECONDS,
+            deadline_seconds=LONGEST_JOB_SECONDS,
         )
         await self._stand_on(memo_id)
         return self._entered(memo, _described(request), fresh=True)
@@ -244,7 +242,7 @@ class _Rows:
         stale = await self._tx.jobs.requeue(
             job.id,
             self._user_id,
-            deadline_seconds=DEADLINE_SECONDS,
+            deadline_seconds=LONGEST_JOB_SECONDS,
             changes=request.model_dump(mode="json", exclude={"round"}),
         )
         memo = await self._tx.memos.begin_again(memo.id, self._user_id, source=self._source())

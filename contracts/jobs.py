@@ -39,6 +39,9 @@ class Step(StrEnum):
     DONE = "done"
 
 
+LONGEST_JOB_SECONDS: Final = 48 * 3600.0
+"""Bound of a job, retries and queueing included: longer audio than MAX_AUDIO_HOURS never begins."""
+
 ENDS: Final = frozenset(state for state in JobState if state.final)
 
 TRANSITIONS: Final = MappingProxyType(

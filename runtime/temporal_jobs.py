@@ -19,6 +19,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.errors import Unavailable
+from contracts.jobs import LONGEST_JOB_SECONDS
 from contracts.queues import MAIN
 
 JOB_KIND: Final = SearchAttributeKey.for_keyword("JobKind")
@@ -26,8 +27,7 @@ USER_ID: Final = SearchAttributeKey.for_keyword("UserId")
 SUBJECT_ID: Final = SearchAttributeKey.for_keyword("SubjectId")
 
 RPC_TIMEOUT: Final = timedelta(seconds=5)
-LONGEST_JOB: Final = timedelta(hours=48)
-"""Bound of a job, retries and queueing included: longer audio than MAX_AUDIO_HOURS never begins."""
+LONGEST_JOB: Final = timedelta(seconds=LONGEST_JOB_SECONDS)
 
 SUMMARIES: Final[Mapping[str, str]] = {
     "memo": "Transcribe one recording",

@@ -5,13 +5,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from fastapi import APIRouter
-from fastapi.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from api.dependencies import Needs, Services
 from api.shapes.health import Alive, Checks, Condition, Health, KeySet, Overall
 from contracts.errors import Unavailable
-from runtime.issuer import EmbeddedIssuer
 
 router = APIRouter(tags=["Operations"])
 
@@ -75,11 +73,7 @@ async def metrics(needs: Needs) -> Response:
 )
 async def key_set(needs: Needs) -> KeySet:
     """Keys that tokens of `voicekeep token` are signed with; none when that issuer is off."""
-    settings = needs.settings
-    if not settings.tokens.embedded_issuer:
-        return KeySet(keys=[])
-    issuer = await run_in_threadpool(EmbeddedIssuer.open, settings.data_dir)
-    return KeySet.model_validate(issuer.key_set())
+    return KeySet.model_validate(needs.key_set)
 
 
 async def _answer(needs: Services) -> Response:

@@ -1,5 +1,7 @@
 """How far a job is, and how to end it."""
 
+from typing import TYPE_CHECKING
+
 from fastapi import APIRouter
 
 from api.admission import CurrentUser, PollingRoute, user_router
@@ -11,7 +13,9 @@ from contracts.errors import Conflict, NotFound
 from contracts.ids import ERASE
 from contracts.jobs import Job, JobState, Step
 from contracts.memo import MemoStatus
-from store.database import Database
+
+if TYPE_CHECKING:
+    from store.database import Database
 
 TAG = "Jobs"
 
@@ -20,7 +24,7 @@ _polled = user_router(TAG, route_class=PollingRoute)
 _metered = user_router(TAG)
 
 
-async def find_job(database: Database, job_id: str, user_id: str) -> Job:
+async def find_job(database: "Database", job_id: str, user_id: str) -> Job:
     """A job of the user's own.
 
     Raises:
@@ -77,7 +81,7 @@ async def cancel_job(job_id: JobId, user: CurrentUser, needs: Needs) -> JobCance
     return JobCancelling(job_id=job_id, state=state)
 
 
-async def _end_waiting(database: Database, job: Job) -> JobState:
+async def _end_waiting(database: "Database", job: Job) -> JobState:
     """End a job whose workflow was never started: nobody else would write its last word.
 
     Should its workflow be started in this very moment, it finds the job ended and does nothing.

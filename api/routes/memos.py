@@ -1,6 +1,6 @@
 """Memos: begin one over a stored recording, list, read, change, delete."""
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import Header, Request
 from starlette.responses import JSONResponse, Response
@@ -9,7 +9,7 @@ from api.admission import CurrentUser, User, user_router
 from api.dependencies import Needs, Services
 from api.idempotency import IdempotencyKey, key_of
 from api.identifiers import MemoId
-from api.memo_start import DEADLINE_SECONDS, MemoStart, Recording
+from api.memo_start import MemoStart, Recording
 from api.paging import DEFAULT_LIMIT, CursorText, Limit, Offset
 from api.shapes.errors import LIST, READ, error_responses
 from api.shapes.memos import (
@@ -23,10 +23,13 @@ from api.shapes.memos import (
 )
 from contracts.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from contracts.ids import ERASE, erase_job, is_uuid
+from contracts.jobs import LONGEST_JOB_SECONDS
 from contracts.memo import EraseJob, Memo
 from contracts.paging import Cursor
-from store.database import Transaction
 from store.storage_keys import names_of
+
+if TYPE_CHECKING:
+    from store.database import Transaction
 
 router = user_router("Memos")
 
@@ -193,7 +196,7 @@ async def delete_memo(memo_id: MemoId, user: CurrentUser, needs: Needs) -> MemoD
             kind=ERASE,
             subject_id=erasure.memo_id,
             request=erasure.model_dump(),
-            deadline_seconds=DEADLINE_SECONDS,
+            deadline_seconds=LONGEST_JOB_SECONDS,
         )
     await _begin_erasure(needs, erasure)
     return MemoDeleted(memo_id=erasure.memo_id, job_id=erasure.job_id)
@@ -208,7 +211,7 @@ def _place(cursor: str | None) -> Cursor | None:
     return place
 
 
-async def find_memo(tx: Transaction, memo_id: str, user: User) -> Memo:
+async def find_memo(tx: "Transaction", memo_id: str, user: User) -> Memo:
     """A memo the user may read.
 
     Raises:
@@ -220,7 +223,7 @@ async def find_memo(tx: Transaction, memo_id: str, user: User) -> Memo:
     return memo
 
 
-async def _own_memo(tx: Transaction, memo_id: str, user: User) -> Memo:
+async def _own_memo(tx: "Transaction", memo_id: str, user: User) -> Memo:
     memo = await find_memo(tx, memo_id, user)
     if memo.user_id != user.id:
         raise Forbidden("Only its owner may change a memo")

@@ -63,7 +63,7 @@ class Front:
 
     @property
     def services(self) -> Services:
-        services: Services = self.app.state.services
+        services: Services = self.app.state.opening._opened.result()
         return services
 
     @property
@@ -155,6 +155,7 @@ async def opened(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://voicekeep.test") as client,
     ):
+        await app.state.opening.services()
         issuer = EmbeddedIssuer.open(settings.data_dir)
         yield Front(app, client, starter, settings, issuer)
 

@@ -1,10 +1,17 @@
 """Health, numbers, keys: without a token; and the front while its parts are away."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
+
+from api.dependencies import Opening
+from api.main import create_app
 from contracts.errors import Unavailable
 from runtime.issuer import EmbeddedIssuer
-from tests.api.front import Front, User, opened, wav
+from tests.api.front import Front, User, opened, settings_for, wav
+from tests.fakes.ports import RecordingStarter
 
 
 async def test_all_is_well_when_every_part_answers(front: Front) -> None:
@@ -52,6 +59,32 @@ async def test_the_front_starts_without_a_database_and_recovers_by_itself(
         place.write_bytes(empty_database.read_bytes())
         assert (await front.post_memo(anna)).status_code == 201
         assert (await front.ask("GET", "/health")).status_code == 200
+
+
+async def test_a_front_that_cannot_open_its_parts_says_so_and_tries_again(data_dir: Path) -> None:
+    (data_dir / "keys").write_text("a file where a folder has to be")
+    settings = settings_for(data_dir)
+    app = create_app(settings, jobs=RecordingStarter())
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://voicekeep.test") as client,
+    ):
+        opening: Opening = app.state.opening
+        await until(lambda: opening._failed)
+        assert (await client.get("/health/live")).status_code == 200
+        for path in ("/health/ready", "/api/v1/memos"):
+            answer = await client.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+            assert "Retry-After" in answer.headers
+        (data_dir / "keys").unlink()
+        await until(lambda: not opening._failed)
+        assert (await client.get("/health/ready")).status_code == 200
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
 
 
 async def test_numbers_count_requests_by_route_and_never_by_id(front: Front, anna: User) -> None:

@@ -1,0 +1,53 @@
+"""Opens what the API stands on; its imports are most of what a start costs."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from api.dependencies import Jobs, Services
+from api.event_feed import EventFeed
+from api.measures import Measures
+from api.rate_limit import RateLimiter
+from runtime.issuer import EmbeddedIssuer
+from runtime.settings import Settings
+from runtime.temporal import connect
+from runtime.temporal_jobs import TemporalJobs
+from runtime.tokens import TokenVerifier
+from store.database import Database
+from store.files_disk import DiskFiles
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, measures: Measures, jobs: Jobs | None = None
+) -> AsyncIterator[Services]:
+    """Open everything. Nothing here waits for Temporal or the database: both may be away.
+
+    Args:
+        measures: where the numbers go.
+        jobs: instead of Temporal.
+    """
+    async with AsyncExitStack() as stack:
+        if jobs is None:
+            jobs = TemporalJobs(await connect(settings.temporal, lazy=True))
+        database = Database(
+            settings.database_url, starting_credits=settings.credits.starting_credits
+        )
+        stack.push_async_callback(database.close)
+        per_minute = settings.limits.rate_limit_per_minute
+        verifier = TokenVerifier.build(settings.tokens, settings.data_dir)
+        keys = (
+            EmbeddedIssuer.open(settings.data_dir).key_set()
+            if (settings.tokens.embedded_issuer)
+            else {"keys": []}
+        )
+        yield Services(
+            settings=settings,
+            database=database,
+            files=DiskFiles(settings.files_dir),
+            jobs=jobs,
+            tokens=await stack.enter_async_context(verifier),
+            key_set=keys,
+            events=await stack.enter_async_context(EventFeed(database, measures)),
+            measures=measures,
+            limiter=RateLimiter(per_minute) if per_minute else None,
+        )
