@@ -72,7 +72,7 @@ class SdkClient(httpx2.AsyncClient):
         async for chunk in chunks:
             body += chunk
             if len(body) > self._max_bytes:
-                raise ProviderBroken("The vendor's answer does not end")
+                raise ProviderBroken("The vendor's answer does not end", code="answer_malformed")
         return bytes(body)
 
 
