@@ -87,7 +87,7 @@ class TemporalJobs:
         return True
 
     async def cancel(self, job_id: str) -> bool:
-        """Ask the job's workflow to end; false when none runs.
+        """Ask the job's workflow to end; false when none runs. Asking twice is asking once.
 
         Raises:
             Unavailable: Temporal does not answer.
