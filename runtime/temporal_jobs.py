@@ -92,14 +92,11 @@ class TemporalJobs:
         Raises:
             Unavailable: Temporal does not answer.
         """
-        handle = self._client.get_workflow_handle(job_id)
+        # The server takes a request to cancel what has ended, and says nothing of it.
+        if not await self.running(job_id):
+            return False
         with _answering("cancel"):
-            try:
-                await handle.cancel(rpc_timeout=RPC_TIMEOUT)
-            except RPCError as error:
-                if error.status is RPCStatusCode.NOT_FOUND:
-                    return False
-                raise
+            await self._client.get_workflow_handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT)
         return True
 
     async def running(self, job_id: str) -> bool:

@@ -161,6 +161,7 @@ async def test_cancelling_ends_a_running_job_and_nothing_else(client: Client) ->
         await jobs.start("echo", ended := new_job(), str(uuid4()), {"message": "hi"})
         await client.get_workflow_handle(ended).result()
     assert await jobs.status(job_id) is WorkflowExecutionStatus.CANCELED
+    assert await jobs.cancel(job_id) is False
     assert await jobs.cancel(ended) is False
     assert await jobs.cancel(new_job()) is False
 
