@@ -1,7 +1,7 @@
 """One transaction's connection: how every noun speaks to the database.
 
-Each statement is one round trip at most. What goes wrong between us and the database becomes one of our
-failures here, and nowhere else (see ``failures.py``).
+Each statement is one round trip at most. What goes wrong between us and the database becomes one of
+our failures here, and nowhere else (see ``failures.py``).
 """
 
 from collections.abc import Callable, Mapping, Sequence

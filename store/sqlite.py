@@ -125,6 +125,10 @@ class Connection(aiosqlite.Connection):
             waiting = partial(self._run_waiting, work)
             await self._execute(waiting)  # type: ignore[no-untyped-call]  # aiosqlite leaves it so
 
+    async def rollback(self) -> None:
+        """Give up the transaction: that takes no time."""
+        self._conn.rollback()
+
     def _run_first(self, work: Callable[[sqlite3.Connection], None]) -> None:
         if not self._conn.in_transaction:
             self._conn.execute(self._begin)

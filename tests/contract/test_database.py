@@ -159,6 +159,22 @@ async def test_a_process_that_keeps_the_write_lock_makes_writing_unavailable(
     await database.close()
 
 
+async def test_the_loop_goes_on_while_another_process_writes(
+    migrated_file: Path, tmp_path: Path, user: str
+) -> None:
+    path = tmp_path / "voicekeep.db"
+    path.write_bytes(migrated_file.read_bytes())
+    database = Database(f"sqlite:///{path}", busy_seconds=30)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    # Were the loop kept waiting, nobody would release the lock that is waited for.
+    asyncio.get_running_loop().call_later(0.05, other.execute, "COMMIT")
+    async with database.write() as tx:
+        assert (await tx.credits.balance(user)).credits == 150
+    other.close()
+    await database.close()
+
+
 @pytest.mark.postgres
 async def test_a_postgres_that_was_killed_is_unavailable_until_it_is_back(
     postgres: PostgresServer, migrated_database: str, user: str
