@@ -45,6 +45,9 @@ class ChatModel(Protocol):
                 code says which.
         """
 
+    async def aclose(self) -> None:
+        """Close its connections; safe to call twice."""
+
 
 def parsed(provider: str, text: str | None, shape: type[Shape]) -> Shape:
     """The answer's text as the shape asked for.

@@ -85,6 +85,11 @@ class LanguageChain:
             )
         raise _in_vain(failed)
 
+    async def aclose(self) -> None:
+        """Close the tiers' connections; safe to call twice."""
+        for tier in self._tiers:
+            await tier.aclose()
+
 
 def _tell(tier: LanguageTier, failure: ProviderFailure) -> None:
     """A tier that only an operator can mend is told as an error."""

@@ -43,6 +43,9 @@ class LanguageTier(Protocol):
             ProviderFailure: by ``ChatModel.ask``.
         """
 
+    async def aclose(self) -> None:
+        """Close what it opened; safe to call twice."""
+
 
 class LocalTier:
     """The engine without a model; it reads the recordings themselves, whatever was noted."""
@@ -66,6 +69,9 @@ class LocalTier:
         text = await errand.call(self._by, Purpose.WRITE, size, extracted)
         errand.all_was_read()
         return text, None
+
+    async def aclose(self) -> None:
+        """The pool belongs to whoever made it."""
 
 
 class PromptedTier:

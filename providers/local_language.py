@@ -70,7 +70,7 @@ class LocalLanguage:
         return Combination(headline=headline, intro=intro, text=text, extract=True)
 
     async def memory(self, request: LanguageRequest) -> Memory:
-        """The sentences that share the rarest words with the prompt."""
+        """The sentences that share the rarest words with the prompt, else the weightiest."""
         return await self._memory(request, "", request.instruction)
 
     async def blueprint(self, request: LanguageRequest) -> Memories:
@@ -82,7 +82,9 @@ class LocalLanguage:
         )
 
     async def _memory(self, request: LanguageRequest, title: str, prompt: str) -> Memory:
-        content, _ = await self._about(request, f"{title} {prompt}", MEMORY_SENTENCES)
+        content, found = await self._about(request, f"{title} {prompt}", MEMORY_SENTENCES)
+        if not found:
+            content, _ = await self._about(request, "", MEMORY_SENTENCES)
         name = title or whole_words(" ".join(prompt.split()), MAX_CHARACTERS)
         return Memory(title=name, content=content, extract=True)
 

@@ -8,8 +8,9 @@ bound of its own. Models that reason refuse a temperature: it is left out from t
 
 import asyncio
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from contracts.language_setup import Mode
 from providers import failures
 from providers.chat_model import Reply, Shape, parsed
 from providers.openai_chat import (
@@ -24,8 +25,6 @@ from providers.prompt_files import Filled
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
-
-Mode = Literal["chat", "chat-json", "responses"]
 
 V1: Final = "v1"
 """The Azure API version that needs none: model ids instead of deployments' addresses."""

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from contracts.language_setup import LanguageSetup
 from runtime.settings_azure import AzureSettings
 from runtime.settings_groups import (
     CreditSettings,
@@ -28,6 +29,7 @@ from runtime.settings_groups import (
     TranscriptionSettings,
     WorkerSettings,
 )
+from runtime.settings_language import LanguageSettings, SpeechEngineSettings
 from runtime.settings_values import InvalidSetting
 
 ENV_FILE: Final = Path(".env")
@@ -49,6 +51,8 @@ class Settings(BaseModel):
     worker: WorkerSettings
     transcription: TranscriptionSettings
     azure: AzureSettings
+    engines: SpeechEngineSettings
+    language: LanguageSettings
     logs: LogSettings
 
     @property
@@ -67,6 +71,12 @@ class Settings(BaseModel):
         if self.database.database_url is not None:
             return self.database.database_url.get_secret_value()
         return f"sqlite+aiosqlite:///{self.data_dir / 'voicekeep.db'}"
+
+    @property
+    def language_setup(self) -> LanguageSetup:
+        """The language models that are configured."""
+        openai = self.transcription
+        return self.language.setup(openai.openai_api_key, openai.openai_base_url)
 
     @classmethod
     def groups(cls) -> Iterator[tuple[str, type[Group]]]:

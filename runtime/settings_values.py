@@ -53,15 +53,15 @@ def split_list(value: Any) -> Any:
     return value
 
 
-def check_tiers(names: tuple[str, ...]) -> tuple[str, ...]:
+def check_tiers(names: tuple[str, ...], *, known: tuple[str, ...] = TIERS) -> tuple[str, ...]:
     """The names, when each is a tier of this version and stands there once.
 
     Raises:
         ValueError: one is not, or does not.
     """
-    unknown = sorted(set(names) - set(TIERS))
+    unknown = sorted(set(names) - set(known))
     if unknown:
-        raise ValueError(f"it names {', '.join(unknown)}, and there are {' and '.join(TIERS)}")
+        raise ValueError(f"it names {', '.join(unknown)}, and there are {' and '.join(known)}")
     if len(set(names)) != len(names):
         raise ValueError("a tier stands in it twice")
     return names
