@@ -17,7 +17,8 @@ from tests.api.front import Front, opened
 async def served(data_dir: Path, **overrides: Any) -> AsyncIterator[tuple[Front, str]]:
     """The app served by uvicorn on a free port; the front and its base address."""
     async with opened(data_dir, **overrides) as front:
-        listening = socket.create_server(("127.0.0.1", 0))
+        # By its descriptor the socket knows that it speaks TCP, so asyncio sends without delay.
+        listening = socket.socket(fileno=socket.create_server(("127.0.0.1", 0)).detach())
         config = uvicorn.Config(front.app, lifespan="off", log_config=None, access_log=False)
         server = uvicorn.Server(config)
         # Signals stay with pytest.
