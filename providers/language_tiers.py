@@ -109,6 +109,10 @@ class PromptedTier:
                     raise
                 room = max(SMALLEST_CONTEXT, tried // 2)
 
+    async def aclose(self) -> None:
+        """Close the model's connections; safe to call twice."""
+        await self._model.aclose()
+
     async def _finish(self, task: Task[Any, Text], errand: Errand) -> tuple[Text, PromptRef | None]:
         ours = prompt(task.use, errand.request.prompt_version)
         filled = ours.filled(values(errand.request, fenced(_shown(errand.material))))
