@@ -7,7 +7,7 @@ work file for ever. Loose files whose time has gone by are what ``abandoned`` li
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, delete, exists, or_, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, or_, select, true, update
 
 from contracts.audio import AudioFacts, MediaKind, OwnedKey
 from contracts.jobs import ENDS
@@ -29,6 +29,11 @@ def _save_facts(insert: Insert) -> Insert:
 
 _ADD: Final = unless_there(media)
 _SAVE_FACTS: Final = by_dialect(media, _save_facts)
+# Looked up row by row: there are few loose files and many jobs and memos. Null: not there at all.
+_JOB_ENDED: Final = (
+    select(jobs.c.state.in_(ENDS)).where(jobs.c.id == media.c.job_id).scalar_subquery()
+)
+_MEMO: Final = select(memos.c.id).where(memos.c.id == media.c.memo_id).scalar_subquery()
 _REMOVE: Final = delete(media).where(_OWN)
 _CLAIM: Final = update(media).where(_OWN).values(loose=False, memo_id=bindparam("new_memo"))
 _OF_JOB: Final = select(media.c.key).where(
@@ -97,16 +102,14 @@ class Media:
 
     async def abandoned(self, *, older_than_seconds: float, limit: int) -> Sequence[OwnedKey]:
         """Work files of ended jobs and uploads that never became a memo, of every owner."""
-        ended = ~exists().where(jobs.c.id == media.c.job_id, jobs.c.state.not_in(ENDS))
-        no_memo = ~exists().where(memos.c.id == media.c.memo_id)
         statement = (
             select(media.c.key, media.c.user_id)
             .where(
                 IS_LOOSE,
                 media.c.created_at < self._session.before(older_than_seconds),
                 or_(
-                    and_(media.c.kind == MediaKind.WORK, ended),
-                    and_(media.c.kind == MediaKind.UPLOAD, no_memo),
+                    and_(media.c.kind == MediaKind.WORK, func.coalesce(_JOB_ENDED, true())),
+                    and_(media.c.kind == MediaKind.UPLOAD, _MEMO.is_(None)),
                 ),
             )
             .order_by(media.c.created_at, media.c.key)
