@@ -60,6 +60,10 @@ samples: $(if $(wildcard tools/samples.py),.samples/.ready)
 	@$(BIN)/python tools/samples.py
 	@touch $@
 
+.PHONY: azurite
+azurite: .venv/.project ## Install Azurite for the tests
+	@$(BIN)/python tools/azurite.py
+
 # --- Use ---------------------------------------------------------------------------------------
 
 .PHONY: run
@@ -77,11 +81,11 @@ check: env ## Lint, format, types, import rules, lock files: what CI checks
 	$(BIN)/python tools/check_lock.py
 
 .PHONY: test
-test: check ## check, then every test but the slow ones
+test: check azurite ## check, then every test but the slow ones
 	$(BIN)/pytest -m "not slow and not soak"
 
 .PHONY: test-slow
-test-slow: env ## The tests that take minutes
+test-slow: env azurite ## The tests that take minutes
 	$(BIN)/pytest -m "slow and not soak"
 
 .PHONY: soak
