@@ -1,8 +1,6 @@
 """Answers about jobs."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from itertools import pairwise, zip_longest
 from typing import Any, Final
 
 from pydantic import Field
@@ -33,7 +31,8 @@ JOB_EXAMPLE: Final[dict[str, Any]] = {
     "credits": {"held": 0, "charged": 3},
     "cost": {"credits": 3, "seconds": 61.48},
     "timeline": [
-        {"seq": 1, "type": "state", "step": "queued", "at": EXAMPLE_TIME, "seconds": 0.02}
+        {"seq": 1, "type": "state", "step": "queued", "at": EXAMPLE_TIME, "seconds": None},
+        {"seq": 7, "type": "progress", "step": "transcribe", "at": EXAMPLE_TIME, "seconds": 21.4},
     ],
     "result": {"words": 128, "language": "en-US"},
     "error": None,
@@ -90,7 +89,7 @@ class CostView(Part):
 
 
 class MomentView(Part):
-    """One event of the timeline; ``seconds`` until the next one, null for the last."""
+    """One event of the timeline; ``seconds`` of the step it ends, null when it ends none."""
 
     seq: int
     type: EventType
@@ -150,16 +149,14 @@ def job_view(
 
 
 def timeline(events: Sequence[JobEvent]) -> list[MomentView]:
-    """The events, each with the seconds until the next."""
-    times = [datetime.fromisoformat(event.at) for event in events]
-    lengths = [(after - at).total_seconds() for at, after in pairwise(times)]
+    """The events, each with the seconds of what it tells the end of."""
     return [
         MomentView(
             seq=event.seq,
             type=event.type,
-            step=event.data.get("step"),
+            step=event.data.get("step", event.data.get("state")),
             at=event.at,
-            seconds=seconds,
+            seconds=event.data.get("seconds"),
         )
-        for event, seconds in zip_longest(events, lengths)
+        for event in events
     ]

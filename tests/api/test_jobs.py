@@ -29,7 +29,9 @@ async def test_a_job_tells_its_attempts_its_credits_and_its_timeline(
     await front.move(memo, RUN)
     async with front.database.write() as tx:
         await tx.credits.hold(anna.id, job_id, step_key(job_id, "hold"), 3)
-        await tx.jobs.advance(job_id, anna.id, Step.TRANSCRIBE, tier="openai")
+        await tx.jobs.advance(
+            job_id, anna.id, Step.TRANSCRIBE, tier="openai", data={"seconds": 1.5}
+        )
         number = await tx.attempts.begin(job_id, anna.id, "openai", "openai", 1)
         await tx.attempts.end(
             job_id,
@@ -67,7 +69,10 @@ async def test_a_job_tells_its_attempts_its_credits_and_its_timeline(
     assert [moment["type"] for moment in done["timeline"]] == [
         "state", "state", "progress", "done",
     ]  # fmt: skip
-    assert [moment["seconds"] is None for moment in done["timeline"]] == [False] * 3 + [True]
+    assert [moment["seconds"] for moment in done["timeline"]] == [None, None, 1.5, None]
+    assert [moment["step"] for moment in done["timeline"]] == [
+        "queued", "transcribe", "transcribe", "done",
+    ]  # fmt: skip
 
 
 async def test_a_failed_job_says_why(front: Front, anna: User) -> None:
