@@ -93,7 +93,7 @@ def read_running(root: Path) -> Running | None:
     """Where the parts are, when an `up` of this folder has said so and is still there."""
     try:
         running = Running.model_validate_json((root / RUN_FILE).read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return None
     return running if _alive(running.pid) else None
 

@@ -80,8 +80,18 @@ def find_target(settings: Settings, user_id: str | None) -> Target:
     return Target(api=running.api, token=signed, ui=running.ui, namespace=running.namespace)
 
 
-def send(target: Target, file: Path, languages: Sequence[str], progress: Progress) -> Sent:
+def send(
+    target: Target,
+    file: Path,
+    languages: Sequence[str],
+    progress: Progress,
+    *,
+    pause: float = RECONNECT_SECONDS,
+) -> Sent:
     """Upload the file, follow its job to the end, and fetch what came of it.
+
+    Args:
+        pause: seconds before a broken stream of events is taken up again.
 
     Raises:
         Failure: the API refuses; Unavailable: it is away.
@@ -91,7 +101,7 @@ def send(target: Target, file: Path, languages: Sequence[str], progress: Progres
         created = api.upload(file, languages, progress)
         job_id, memo_id = created["jobId"], created["memoId"]
         events: list[dict[str, Any]] = []
-        for event in api.follow(job_id):
+        for event in api.follow(job_id, pause):
             events.append(event)
             progress.event(event)
         return Sent(
@@ -143,7 +153,7 @@ class Api:
         except NotFound:
             return None
 
-    def follow(self, job_id: str) -> Iterator[dict[str, Any]]:
+    def follow(self, job_id: str, pause: float) -> Iterator[dict[str, Any]]:
         """Every event of a job up to the last one; goes on where it was when the API restarts."""
         last, away_since = 0, None
         while True:
@@ -158,7 +168,7 @@ class Api:
                 away_since = away_since or now
                 if now - away_since > AWAY_SECONDS:
                     raise Unavailable("The API went away") from error
-            time.sleep(RECONNECT_SECONDS)
+            time.sleep(pause)
 
     def _events(self, job_id: str, after: int) -> Iterator[dict[str, Any]]:
         headers = {"Last-Event-ID": str(after)} if after else {}

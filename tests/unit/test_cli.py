@@ -1,0 +1,121 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jwt
+import pytest
+from click.testing import CliRunner
+
+from cli import voicekeep as commands
+from tests.embedded import ROOT, voicekeep
+
+USER = "5f0f7a86-8a5f-4b0a-9a53-0d3f3a1f2c11"
+COMMANDS = (
+    "up",
+    "api",
+    "worker",
+    "send",
+    "token",
+    "credits grant",
+    "doctor",
+    "migrate",
+    "schedules apply",
+    "replay",
+)
+
+
+def test_every_command_says_in_its_help_what_it_is_for() -> None:
+    runner = CliRunner()
+    assert runner.invoke(commands, ["--help"]).exit_code == 0
+    for command in COMMANDS:
+        done = runner.invoke(commands, [*command.split(), "--help"])
+        assert done.exit_code == 0, command
+        assert len(done.output.splitlines()) > 3
+
+
+def test_the_exit_codes_stand_in_the_help() -> None:
+    assert "Exit codes: 0 it worked" in CliRunner().invoke(commands, ["--help"]).output
+
+
+def test_help_loads_nothing_that_takes_long() -> None:
+    heavy = ("pydantic", "temporalio", "sqlalchemy", "fastapi", "httpx", "rich", "structlog", "av")
+    program = (
+        "import sys, cli\n"
+        "try: cli.main()\n"
+        f"except SystemExit: print([n for n in {heavy!r} if n in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_token_is_for_the_user_the_audience_and_the_time_asked_for(tmp_path: Path) -> None:
+    done = voicekeep(
+        "token",
+        *("--user", USER, "--email", "e@x.example", "--audience", "else", "--expires-in", "-60"),
+        data=tmp_path,
+    )
+    claims = jwt.decode(done.stdout.strip(), options={"verify_signature": False})
+    assert (claims["sub"], claims["email"], claims["aud"]) == (USER, "e@x.example", "else")
+    assert claims["exp"] == claims["iat"] - 60
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changes", "status", "says"),
+    [
+        (("token", "--user", "nobody"), {}, 2, "Invalid value for '--user'"),
+        (("token",), {}, 2, "Missing option '--user'"),
+        (("nonsense",), {}, 2, "No such command 'nonsense'"),
+        (("up", "--port", "70000"), {}, 2, "Invalid value for '--port'"),
+        (("credits", "grant", "--user", USER, "--amount", "0"), {}, 2, "'--amount'"),
+        (("token", "--user", USER), {"LOG_LEVEL": "loud"}, 2, "LOG_LEVEL is wrong"),
+        (("credits", "grant", "--user", USER, "--amount", "1"), {}, 3, "voicekeep migrate"),
+        (("doctor", "--verify"), {}, 3, "voicekeep migrate"),
+        (("replay", "memo-1"), {}, 3, "start it with `voicekeep up`"),
+        (("replay", "memo-1"), {"TEMPORAL_ADDRESS": "127.0.0.1:1"}, 3, "does not answer"),
+        (("send", str(ROOT / "LICENSE")), {}, 3, "start it with `voicekeep up`"),
+        (("send", "/nowhere.m4a"), {}, 2, "does not exist"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence_with_its_exit_code(
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    changes: dict[str, str],
+    status: int,
+    says: str,
+) -> None:
+    data = tmp_path if arguments != ("nonsense",) else None
+    done = voicekeep(*arguments, data=data, **changes)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_new_database_is_made_granted_on_and_found_in_order(tmp_path: Path) -> None:
+    assert voicekeep("migrate", data=tmp_path).returncode == 0
+    assert voicekeep("migrate", data=tmp_path).returncode == 0
+    granted = voicekeep("credits", "grant", "--user", USER, "--amount", "7", data=tmp_path)
+    assert granted.stdout == "157\n"
+    again = ("credits", "grant", "--user", USER, "--amount", "5", "--reference", "order-1")
+    assert [voicekeep(*again, data=tmp_path).stdout for _ in range(2)] == ["162\n", "162\n"]
+    verified = voicekeep("doctor", "--verify", "--json", data=tmp_path)
+    assert json.loads(verified.stdout) == {"ok": True, "violations": []}
+    assert verified.returncode == 0
+
+
+def test_a_broken_invariant_is_reported_with_exit_code_one(tmp_path: Path) -> None:
+    voicekeep("migrate", data=tmp_path)
+    stray = tmp_path / "files" / "user-uploads" / USER / "memo"
+    stray.mkdir(parents=True)
+    (stray / "audio.m4a").write_bytes(b"left behind")
+    done = voicekeep("doctor", "--verify", "--json", data=tmp_path)
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["ok"]) == (1, False)
+    assert [each["invariant"] for each in report["violations"]] == ["no_orphans"]
