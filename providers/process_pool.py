@@ -123,7 +123,7 @@ class ProcessPool:
                 max_workers=self._workers,
                 max_tasks=_CALLS_PER_CHILD,
                 initializer=_confine,
-                initargs=(self._memory_bytes, self._warm),
+                initargs=(os.getpid(), self._memory_bytes, self._warm),
                 context=multiprocessing.get_context("spawn"),
             )
         call = self._pool.schedule(_measured, (function, seconds, args), timeout=seconds)
@@ -150,13 +150,16 @@ class ProcessPool:
         self._starter.shutdown(wait=False)
 
 
-def _confine(memory_bytes: int, warm: tuple[str, ...]) -> None:
-    """What a child does first: imports, then limits, then nothing is left to lean on."""
-    parent = os.getppid()
+def _confine(parent: int, memory_bytes: int, warm: tuple[str, ...]) -> None:
+    """What a child does first: imports, then limits, then nothing is left to lean on.
+
+    Args:
+        parent: process id; a child whose parent is another one by now has nobody to work for.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
+    if os.getppid() != parent:
+        os._exit(1)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # an engine in C would never see a handler run
     os.environ.clear()
     for module in warm:

@@ -160,7 +160,6 @@ async def test_what_it_says_it_takes_covers_what_it_is_given(
     engine: Transcriber, memo: Recording
 ) -> None:
     assert engine.capabilities.takes_format(memo.facts)
-    assert engine.capabilities.takes_length(memo.facts.seconds)
     assert engine.provider
 
 

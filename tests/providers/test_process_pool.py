@@ -176,6 +176,24 @@ async def test_children_die_with_their_parent(tmp_path: Path) -> None:
     assert await gone({child})
 
 
+@pytest.mark.parametrize(("parent", "said"), [("os.getppid()", "alive"), ("os.getpid()", "")])
+def test_a_child_whose_parent_died_before_it_began_ends(parent: str, said: str) -> None:
+    code = (
+        "import os\nfrom providers.process_pool import _confine\n"
+        f"_confine({parent}, 1 << 30, ())\nprint('alive')"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=ROOT,
+    )
+    assert child.stdout.strip() == said
+    assert child.returncode == (0 if said else 1)
+
+
 def test_the_parent_loads_no_engine() -> None:
     code = (
         "import sys\n"
