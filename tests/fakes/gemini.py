@@ -30,7 +30,9 @@ GENERATE: Final = re.compile(r"/v1(?:beta)?/models/(?P<model>[^/:]+):generateCon
 FILE: Final = re.compile(r"/v1(?:beta)?/(?P<name>files/[^/]+)")
 START: Final = re.compile(r"/upload/v1(?:beta)?/files")
 SESSION: Final = "/upload/session/"
-LARGEST_CONTEXT: Final = 4_000_000
+CONTEXT: Final = 4_000_000
+TINY_CONTEXT: Final = 20_000
+"""Characters; of models whose name begins with ``tiny``."""
 LARGEST_INLINE: Final = 20 * 1024 * 1024
 STATUSES: Final = {400: "INVALID_ARGUMENT", 404: "NOT_FOUND", 403: "PERMISSION_DENIED"}
 
@@ -82,7 +84,7 @@ class FakeGemini(Wire):
         facts["temperature"] = config.get("temperature")
         if model == "no-such-model":
             return refusal(404, f"models/{model} is not found for API version v1")
-        if len(system + user) > LARGEST_CONTEXT:
+        if len(system + user) > (TINY_CONTEXT if model.startswith("tiny") else CONTEXT):
             return refusal(400, "The input token count exceeds the maximum number of tokens.")
         audio = self._audio(parts)
         if isinstance(audio, Response):

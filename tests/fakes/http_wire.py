@@ -56,6 +56,8 @@ class Fault(BaseModel):
         status: answered instead of the vendor's answer, with ``headers`` and ``body``.
         headers: of the answer; with no ``status`` they are added to the vendor's own.
         body: of the answer; ``body_base64`` when it is no text.
+        pattern: regular expression; where it is found first in the vendor's own answer, ``becomes``
+            stands instead.
         repeat: how often the body is sent, one after the other.
         length: what ``Content-Length`` says instead of the truth.
         drip: seconds between one byte of the body and the next.
@@ -72,6 +74,8 @@ class Fault(BaseModel):
     headers: dict[str, str] = {}
     body: str | None = None
     body_base64: str | None = None
+    pattern: str | None = None
+    becomes: str = ""
     repeat: int = 1
     length: int | None = None
     drip: float = 0.0
@@ -88,6 +92,8 @@ class Fault(BaseModel):
             body = base64.b64decode(self.body_base64)
         if self.status is not None:
             return Response(self.status, b"{}" if body is None else body, self.headers)
+        if self.pattern is not None:
+            body = re.sub(self.pattern, self.becomes, response.body.decode(), count=1).encode()
         headers = response.headers | self.headers
         return Response(response.status, response.body if body is None else body, headers)
 

@@ -24,8 +24,10 @@ ROUTE: Final = re.compile(
     r"(?:/openai)?/v1/(?P<api>chat/completions|responses)"
     r"|/openai/deployments/(?P<deployment>[^/]+)/chat/completions"
 )
-LARGEST_CONTEXT: Final = 400_000
+CONTEXT: Final = 400_000
 """Characters; more is refused as too long."""
+TINY_CONTEXT: Final = 20_000
+"""Of models whose name begins with ``tiny``."""
 
 
 def refusal(
@@ -70,7 +72,7 @@ def answer(request: Request, facts: dict[str, Any]) -> Response | None:
 
 
 def _refused(model: str, sent: str, body: dict[str, Any], schema: Any) -> Response | None:
-    if len(sent) > LARGEST_CONTEXT:
+    if len(sent) > (TINY_CONTEXT if model.startswith("tiny") else CONTEXT):
         message = "This model's maximum context length is 100000 tokens."
         return refusal(400, message, param="messages", code="context_length_exceeded")
     if model == "no-such-model":
