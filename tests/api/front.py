@@ -144,12 +144,16 @@ class Front:
 
 @asynccontextmanager
 async def opened(
-    data_dir: Path, *, starter: RecordingStarter | None = None, **overrides: Any
+    data_dir: Path,
+    *,
+    starter: RecordingStarter | None = None,
+    temporal: bool = False,
+    **overrides: Any,
 ) -> AsyncIterator[Front]:
-    """The app between its start and its end."""
+    """The app between its start and its end; with Temporal's own client when that is asked for."""
     settings = settings_for(data_dir, **overrides)
     starter = starter or RecordingStarter()
-    app = create_app(settings, jobs=starter)
+    app = create_app(settings, jobs=None if temporal else starter)
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),

@@ -10,8 +10,10 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import event as sql_event
+from sse_starlette.sse import EventSourceResponse
 
 from api.event_feed import EventFeed
+from api.routes.events import _stream
 from contracts.errors import Unavailable
 from contracts.jobs import JobState, Step
 from store.database import Database, Transaction
@@ -110,6 +112,20 @@ async def test_a_second_round_is_told_after_the_end_of_the_first(
     assert [event["event"] for event in events] == [
         "state", "state", "done", "state", "state", "done",
     ]  # fmt: skip
+
+
+async def test_a_comment_is_sent_every_fifteen_seconds(
+    live: tuple[Front, httpx.AsyncClient],
+) -> None:
+    front, _ = live
+    anna = front.user()
+    memo = await front.new_memo(anna)
+    async with front.database.read() as tx:
+        job = await tx.jobs.find(memo["jobId"], anna.id)
+    assert job is not None
+    stream = _stream(front.services, job, None)
+    assert isinstance(stream, EventSourceResponse)
+    assert stream.ping_interval == 15
 
 
 async def test_members_of_a_space_may_follow_a_shared_memo(

@@ -1,6 +1,7 @@
 """Health, numbers, keys: without a token; and the front while its parts are away."""
 
 import asyncio
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +81,24 @@ async def test_a_front_that_cannot_open_its_parts_says_so_and_tries_again(data_d
         (data_dir / "keys").unlink()
         await until(lambda: not opening._failed)
         assert (await client.get("/health/ready")).status_code == 200
+
+
+async def test_the_front_starts_without_temporal_and_answers_what_needs_none(
+    data_dir: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+    async with opened(data_dir, temporal=True, TEMPORAL_ADDRESS=address) as front:
+        anna = front.user()
+        refused = await front.post_memo(anna)
+        assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert (await front.upload(anna)).status_code == 503
+        assert front.stored == []
+        listed = await front.ask("GET", "memos", anna)
+        assert (listed.status_code, listed.json()["total"]) == (200, 0)
+        checks = (await front.ask("GET", "/health")).json()["checks"]
+        assert checks == {"database": "ok", "temporal": "unavailable", "storage": "ok"}
 
 
 async def until(condition: Callable[[], bool]) -> None:
