@@ -186,8 +186,8 @@ class Setup:
         )
 
     async def _afterwards(self, arguments: tuple[str, ...]) -> None:
-        command = self._own(*arguments)
-        command = Command(name=command.name, argv=command.argv, env=command.env, stdout=1, stderr=2)
+        argv = (*self._plan.entry, *arguments)
+        command = Command(name=arguments[0], argv=argv, env=self._env, stdout=1, stderr=2)
         try:
             await self._supervisor.run(command)
         except StartFailed as error:

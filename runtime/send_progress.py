@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import IO, Any, Final, cast
 
 from rich.console import Console
-from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, Task, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 WORDS: Final = {
@@ -21,6 +21,17 @@ WORDS: Final = {
 }
 
 
+NEXT: Final = {
+    "reserve": "probe",
+    "probe": "transcribe",
+    "convert": "transcribe",
+    "transcribe": "settle",
+    "settle": "headline",
+    "headline": "done",
+}
+"""What a job is at once it has told that a step took so long."""
+
+
 class Progress:
     """Bars on stderr: one for the upload, one for the job."""
 
@@ -28,6 +39,11 @@ class Progress:
         self._bars = bars
         self._upload = upload
         self._job = job
+
+    @property
+    def job(self) -> Task:
+        """The job's bar."""
+        return next(task for task in self._bars.tasks if task.id == self._job)
 
     def reading(self, source: IO[bytes], size: int) -> IO[bytes]:
         """The file, counted as it is read."""
@@ -37,11 +53,15 @@ class Progress:
     def event(self, event: dict[str, Any]) -> None:
         """Show one event of the job."""
         step = str(event.get("step") or "queued")
-        tier = f" ({event['tier']})" if event.get("tier") else ""
+        if "seconds" in event or "charged" in event:
+            step = NEXT.get(step, step)
+        percent = 100 if event["type"] == "done" else event.get("percent")
         self._bars.update(
             self._job,
-            description=f"{WORDS.get(step, step)}{tier}",
-            completed=100 if event["type"] == "done" else event.get("percent", 0),
+            description=WORDS.get(step, step),
+            # Without a number the bar only shows that something is going on.
+            total=None if percent is None else 100,
+            completed=percent or 0,
             visible=True,
         )
 

@@ -278,3 +278,20 @@ def test_the_counted_file_is_the_file() -> None:
         assert b"".join(counted) == data
         counted.seek(0)
         assert counted.read() == data
+
+
+def test_a_person_sees_the_step_that_is_at_work_not_the_one_that_ended() -> None:
+    with shown(quiet=True) as progress:
+        seen = []
+        for each in EVENTS:
+            progress.event(each)
+            seen.append(progress.job.description)
+    assert seen == [
+        "waiting for a worker",
+        "looking into the audio",
+        "transcribing",
+        "transcribing",
+        "settling the price",
+        "finding a headline",
+        "done",
+    ]
