@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 from uuid import uuid4
@@ -191,21 +191,25 @@ class DiskFiles:
 
     @asynccontextmanager
     async def _unfinished(self) -> AsyncIterator["_Unfinished"]:
-        unfinished = await self._off_loop(self._begin)
+        path = self._incoming.path / f"{uuid4().hex}{UNFINISHED}"
+        unfinished = _Unfinished(path, self._check_room)
         try:
+            await self._off_loop(self._begin, unfinished)
             yield unfinished
         finally:
             unfinished.discard()
 
-    def _begin(self) -> "_Unfinished":
+    def _begin(self, unfinished: "_Unfinished") -> None:
+        self._ready()
         with _folders_stay():
-            self._ready()
-            return _Unfinished(self._incoming.path / f"{uuid4().hex}{UNFINISHED}", self._check_room)
+            unfinished.open()
 
     def _finish(self, unfinished: "_Unfinished", names: tuple[str, ...]) -> StoredFile:
         unfinished.close()
-        with _folders_stay():
+        try:
             self._bucket.take_in(unfinished.path, names)
+        except FileNotFoundError as error:
+            raise OSError(errno.EIO, "A folder of the storage went away") from error
         return StoredFile(
             key="/".join(names),
             size=unfinished.size,
@@ -214,8 +218,9 @@ class DiskFiles:
         )
 
     def _ready(self) -> None:
-        self._bucket.make()
-        self._incoming.make()
+        with _folders_stay():
+            self._bucket.make()
+            self._incoming.make()
         if not os.access(self._incoming.path, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, "The storage folder cannot be written to")
         self._check_room()
@@ -246,14 +251,18 @@ class _Unfinished:
         self.modified_at = 0.0
         self._check_room = check_room
         self._checked = 0
-        self._file = os.fdopen(os.open(path, _NEW, 0o600), "wb", buffering=0)
+        self._descriptor = -1
+
+    def open(self) -> None:
+        """Make the file."""
+        self._descriptor = os.open(self.path, _NEW, 0o600)
 
     def write(self, chunks: "list[bytes]") -> None:
         """Append, and look after the room on the disk now and then."""
         for chunk in chunks:
             view = memoryview(chunk)
             while view:
-                view = view[self._file.write(view) :]
+                view = view[os.write(self._descriptor, view) :]
             self.digest.update(chunk)
             self.size += len(chunk)
         if self.size - self._checked >= CHECK_EVERY_BYTES:
@@ -262,14 +271,21 @@ class _Unfinished:
 
     def close(self) -> None:
         """Have all of it on the disk."""
-        os.fsync(self._file.fileno())
-        self.modified_at = os.fstat(self._file.fileno()).st_mtime
-        self._file.close()
+        os.fsync(self._descriptor)
+        self.modified_at = os.fstat(self._descriptor).st_mtime
+        self._let_go()
 
     def discard(self) -> None:
         """Remove what is left of it; nothing, when it was moved to its place."""
-        self._file.close()
-        self.path.unlink(missing_ok=True)
+        self._let_go()
+        # What cannot be removed now is swept later; what was raised before says why.
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+    def _let_go(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _stored(found: Found) -> StoredFile:
@@ -278,10 +294,10 @@ def _stored(found: Found) -> StoredFile:
 
 @contextmanager
 def _folders_stay() -> Iterator[None]:
-    """Somebody who removes folders below a writer breaks the storage; no file is missing."""
+    """Whoever changes the folders below a writer breaks the storage; the key is not to blame."""
     try:
         yield
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError, FileExistsError) as error:
         raise OSError(errno.EIO, "A folder of the storage went away") from error
 
 

@@ -5,6 +5,7 @@ opened lies where its key says, also when somebody changes a folder meanwhile. A
 are made in threads.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Generator, Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Final, NamedTuple
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_LEADS_ELSEWHERE: Final = frozenset({errno.ELOOP, errno.ENOTDIR})
 _FOLDER_MODE: Final = 0o700
 _TRIES: Final = 5
 
@@ -62,8 +64,13 @@ class Folder:
         Raises:
             FileNotFoundError: there is no such file.
         """
-        with self.opened(names[:-1]) as folder:
-            descriptor = os.open(names[-1], _READ, dir_fd=folder)
+        try:
+            with self.opened(names[:-1]) as folder:
+                descriptor = os.open(names[-1], _READ, dir_fd=folder)
+        except OSError as error:
+            if error.errno in _LEADS_ELSEWHERE:
+                raise FileNotFoundError from error
+            raise
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             os.close(descriptor)
