@@ -62,7 +62,7 @@ samples: $(if $(wildcard tools/samples.py),.samples/.ready)
 
 .PHONY: azurite
 azurite: .venv/.project ## Install Azurite for the tests
-	@$(BIN)/python tools/azurite.py
+	@$(BIN)/python tools/provide_azurite.py
 
 # --- Use ---------------------------------------------------------------------------------------
 

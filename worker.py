@@ -158,7 +158,9 @@ async def assemble(
         tries=settings.transcription.tier_tries,
         backoff_seconds=settings.transcription.tier_backoff_seconds,
     )
-    transcription = TranscriptionActivities(database, files, tiers, bounds)
+    transcription = TranscriptionActivities(
+        database=database, files=files, tools=tools, transcribers=tiers, bounds=bounds
+    )
     headline = HeadlineActivities(database, LocalHeadline(engines))
     erase = EraseActivities(database, files, jobs, memo)
     reconcile = ReconcileActivities(database, files, jobs, memo, ReconcileAges())
@@ -169,8 +171,11 @@ async def assemble(
         memo.discard_work,
         audio.probe,
         audio.convert,
+        audio.cut,
         audio.voice_activity,
         transcription.transcribe,
+        transcription.transcribe_chunk,
+        transcription.join_chunks,
         headline.headline,
         erase.stop_memo,
         erase.erase_memo,
@@ -192,6 +197,7 @@ def transcribers(
                 base_url=wanted.openai_base_url,
                 model=wanted.openai_transcription_model,
                 timeout=wanted.vendor_call_timeout_seconds,
+                max_bytes=wanted.openai_transcription_max_mb << 20,
             )
             stack.push_async_callback(vendor.aclose)
             found[name] = vendor

@@ -10,11 +10,14 @@ from activities.liveness import alive
 from activities.ports import Database, Files, MediaTools, VoiceActivity
 from contracts import ids
 from contracts.audio import AudioFacts, MediaKind, check_bounds
+from contracts.chunks import make_chunks
 from contracts.errors import MediaRejected, NotFound, NotThereYet
 from contracts.jobs import Step
 from contracts.memo import (
     ConvertAudio,
     ConvertedAudio,
+    CutAudio,
+    CutPlan,
     ListenForSpeech,
     MemoJob,
     ProbedAudio,
@@ -140,6 +143,17 @@ class AudioActivities:
                 Step.TRANSCRIBE,
                 data={"step": Step.CONVERT, "seconds": round(seconds, 3)},
             )
+
+    @activity.defn(name="cut")
+    async def cut(self, order: CutAudio) -> CutPlan:
+        """Find where a long recording is cut into chunks: at silences, where there are some."""
+        job = order.job
+        async with (
+            alive(self._database, job.job_id, job.user_id),
+            self._files.local(order.key) as path,
+        ):
+            places = await self._voice.cutting_places(path)
+        return CutPlan(chunks=make_chunks(places, order.seconds, order.chunk_seconds))
 
     @activity.defn(name="voice_activity")
     async def voice_activity(self, order: ListenForSpeech) -> VoiceFacts:

@@ -76,12 +76,14 @@ class Attempts(Protocol):
         user_id: str,
         tier: str,
         provider: str,
-        round: int,  # noqa: A002
+        round: int,  # noqa: A002 - the name the job has for it
+        *,
+        chunk: int | None = None,
     ) -> int:
         """Write the attempt before the vendor is called; returns its number within the job.
 
-        An attempt of the same tier that never ended (its worker died) is closed first, as
-        ``failed`` with ``worker_lost``.
+        An attempt of the same tier and chunk that never ended (its worker died) is closed first,
+        as ``failed`` with ``worker_lost``.
         """
 
     async def end(
@@ -97,7 +99,15 @@ class Attempts(Protocol):
     ) -> None:
         """Write how it ended; ``seconds`` is the time the call took."""
 
-    async def tries(self, job_id: str, user_id: str, tier: str, round: int) -> Tries:  # noqa: A002
+    async def tries(
+        self,
+        job_id: str,
+        user_id: str,
+        tier: str,
+        round: int,  # noqa: A002 - as above
+        *,
+        chunk: int | None = None,
+    ) -> Tries:
         """How often this tier was tried in this round in vain, by cause."""
 
 
@@ -206,6 +216,9 @@ class VoiceActivity(Protocol):
     async def speech_seconds(self, wav: Path) -> float:
         """Seconds of speech in a 16 kHz mono WAV."""
 
+    async def cutting_places(self, wav: Path) -> Sequence[tuple[float, bool, float]]:
+        """Where it can be cut, in order: second, whether nobody speaks there, speech since."""
+
 
 class Transaction(Protocol):
     """One database transaction: all of it happens, or none."""
@@ -297,7 +310,7 @@ class MediaTools(Protocol):
         """
 
     def workspace(self) -> AbstractAsyncContextManager[Path]:
-        """A directory for one activity, gone when the block ends or, later, when its worker dies."""
+        """A directory for one activity, gone when the block ends, or swept when its worker died."""
 
     async def convert(
         self,

@@ -1,30 +1,38 @@
 """One attempt of one tier, recorded before it can be paid for twice."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from temporalio import activity
 
 from activities.liveness import alive
-from activities.ports import Database, Files, Transaction, Transcriber
-from contracts.errors import (
-    Conflict,
-    Failure,
-    NoSpeech,
-    ProviderBusy,
-    ProviderFailure,
-    ProviderOut,
-)
+from activities.ports import Database, Files, MediaTools, Transcriber
+from activities.vendor_call import VendorCall
+from contracts import wav
+from contracts.chunks import Chunk, join_at_seams
+from contracts.errors import NoSpeech, NotFound, ProviderBusy, ProviderFailure, ProviderOut
 from contracts.jobs import Step
-from contracts.memo import MemoJob, TranscribeTier
-from contracts.tiers import AttemptOutcome, PlannedTier
-from contracts.transcript import Transcript, TranscriptPart, TranscriptRef, has_speech, join_parts
+from contracts.memo import HeardChunk, JoinChunks, MemoJob, TranscribeTier
+from contracts.tiers import Tries
+from contracts.transcript import (
+    TranscriptPart,
+    TranscriptRef,
+    has_speech,
+    join_parts,
+    moved,
+)
 
 FREE_TRIES = 10
 """How often a call that costs nothing is repeated after its worker died."""
+
+SPEECH_SECONDS = 0.5
+"""Less speech than this in a chunk is none."""
+
+CHUNKS = "chunks"
+"""Under this name, which is no tier's, the parts of a recording in chunks are kept."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +48,16 @@ class TranscriptionActivities:
 
     def __init__(
         self,
+        *,
         database: Database,
         files: Files,
+        tools: MediaTools,
         transcribers: Mapping[str, Transcriber],
         bounds: TierBounds,
     ) -> None:
         self._database = database
         self._files = files
+        self._tools = tools
         self._transcribers = transcribers
         self._bounds = bounds
 
@@ -62,33 +73,82 @@ class TranscriptionActivities:
             ProviderFailure: final for this tier; the class's code says what comes next.
             NoSpeech: the tier heard nothing.
         """
-        job, tier = order.job, order.tier
-        transcriber = self._transcribers.get(tier.name)
-        if transcriber is None:
-            raise ProviderOut(f"The tier {tier.name} is not configured on this worker")
+        job, transcriber = order.job, self._engine(order)
         async with self._database.write() as tx:
             recorded = await tx.transcripts.find(job.job_id, job.user_id)
             if recorded is not None:
                 return recorded
-            number = await tx.attempts.begin(
-                job.job_id, job.user_id, tier.name, tier.provider, job.round
+            call, tries = await VendorCall.begin(self._database, tx, order)
+        async with self._answering(call, tries, transcriber):
+            parts = await self._listen(order, transcriber)
+            transcript = join_parts(parts, order.facts.seconds)
+            if not has_speech(transcript):
+                raise NoSpeech("The tier heard no words")
+        return await call.succeeded(transcript)
+
+    @activity.defn(name="transcribe_chunk")
+    async def transcribe_chunk(self, order: TranscribeTier) -> HeardChunk:
+        """Make and keep what is said in one chunk; silence in a chunk is an answer too.
+
+        Raises:
+            ProviderBusy, ProviderFailure: as ``transcribe``.
+            NoSpeech: the tier heard no words although voice activity found speech in the chunk.
+        """
+        job, chunk, transcriber = order.job, _chunk_of(order), self._engine(order)
+        async with self._database.write() as tx:
+            for part in await tx.transcripts.parts(job.job_id, job.user_id, CHUNKS):
+                if part.start == chunk.start:
+                    return _heard(order, chunk, part)
+            call, tries = await VendorCall.begin(self._database, tx, order)
+        async with self._answering(call, tries, transcriber):
+            part = await self._listen_to(order, chunk, transcriber)
+        await call.kept(CHUNKS, part)
+        return _heard(order, chunk, part)
+
+    @activity.defn(name="join_chunks")
+    async def join_chunks(self, order: JoinChunks) -> TranscriptRef:
+        """Make and record one transcript of the kept chunks, each word once; gaps stay gaps."""
+        job = order.job
+        async with self._database.write() as tx:
+            recorded = await tx.transcripts.find(job.job_id, job.user_id)
+            if recorded is not None:
+                return recorded
+            kept = {
+                part.start: part
+                for part in await tx.transcripts.parts(job.job_id, job.user_id, CHUNKS)
+            }
+            heard = [(chunk, kept[chunk.start]) for chunk in order.chunks if chunk.start in kept]
+            transcript = join_parts(join_at_seams(heard), order.seconds)
+            if not has_speech(transcript):
+                raise NoSpeech("No tier heard words in any chunk")
+            transcript = transcript.model_copy(update={"gaps": order.gaps})
+            ref = await tx.transcripts.save(
+                job.job_id, job.user_id, job.memo_id, order.route, transcript
             )
-            tries = await tx.attempts.tries(job.job_id, job.user_id, tier.name, job.round)
-            lost_bound = FREE_TRIES if transcriber.capabilities.free else self._bounds.tries
-        call = _Call(self._database, order, number)
-        if tries.lost >= lost_bound:
-            failure = ProviderFailure("Workers died in every try of this tier", code="worker_lost")
-            await call.failed(failure)
-            raise failure
+            await tx.jobs.advance(job.job_id, job.user_id, Step.SETTLE, tier=order.route)
+        return ref
+
+    def _engine(self, order: TranscribeTier) -> Transcriber:
+        transcriber = self._transcribers.get(order.tier.name)
+        if transcriber is None:
+            raise ProviderOut(f"The tier {order.tier.name} is not configured on this worker")
+        return transcriber
+
+    @asynccontextmanager
+    async def _answering(
+        self, call: VendorCall, tries: Tries, transcriber: Transcriber
+    ) -> AsyncIterator[None]:
+        """Write down how the call in the block ends, when it ends without an answer."""
+        most_lost = FREE_TRIES if transcriber.capabilities.free else self._bounds.tries
         try:
-            transcript = await self._listen(order, transcriber)
+            _check_lost(tries, most_lost)
+            yield
         except ProviderFailure as failure:
             await call.failed(failure)
             raise self._after(failure, tries.busy + tries.lost + 1) from failure
         except asyncio.CancelledError:
             await asyncio.shield(call.cancelled())
             raise
-        return await call.succeeded(transcript)
 
     def _after(self, failure: ProviderFailure, tries: int) -> ProviderFailure:
         """The failure to raise: a busy tier whose tries are used up is final."""
@@ -101,116 +161,114 @@ class TranscriptionActivities:
             failure.message, code=failure.code, retry_after=failure.retry_after or pause
         )
 
-    async def _listen(self, order: TranscribeTier, transcriber: Transcriber) -> Transcript:
-        job, seconds = order.job, order.facts.seconds
+    async def _listen(
+        self, order: TranscribeTier, transcriber: Transcriber
+    ) -> list[TranscriptPart]:
+        """The whole file, from the end of the last part that is kept."""
+        job, tier, seconds = order.job, order.tier.name, order.facts.seconds
         async with self._database.read() as tx:
-            parts = list(await tx.transcripts.parts(job.job_id, job.user_id, order.tier.name))
+            parts = list(await tx.transcripts.parts(job.job_id, job.user_id, tier))
         done = parts[-1].end if parts else 0.0
         async with (
             alive(self._database, job.job_id, job.user_id, lambda: {"audio_seconds": done}),
             self._files.local(order.key) as path,
-            _closing(
-                transcriber.transcribe(
-                    path,
-                    order.facts,
-                    languages=job.languages,
-                    diarization=job.diarization,
-                    after=done,
-                )
-            ) as stream,
+            _stream(transcriber, path, order, done) as stream,
         ):
             async for part in stream:
                 parts.append(part)
                 done = part.end
                 if done < seconds:
-                    await self._keep(job, order.tier, part, seconds)
-        transcript = join_parts(parts, seconds)
-        if not has_speech(transcript):
-            raise NoSpeech("The tier heard no words")
-        return transcript
+                    await self._keep(job, tier, part, seconds)
+        return parts
 
-    async def _keep(
-        self, job: MemoJob, tier: PlannedTier, part: TranscriptPart, seconds: float
-    ) -> None:
+    async def _listen_to(
+        self, order: TranscribeTier, chunk: Chunk, transcriber: Transcriber
+    ) -> TranscriptPart:
+        """One chunk, as one part with the times of the whole recording."""
+        job, done = order.job, chunk.hears_from
+        parts: list[TranscriptPart] = []
+        async with (
+            alive(self._database, job.job_id, job.user_id, lambda: {"audio_seconds": done}),
+            self._slice(order, chunk) as path,
+        ):
+            try:
+                async with _stream(transcriber, path, order, 0.0) as stream:
+                    async for part in stream:
+                        parts.append(moved(part, chunk.hears_from))
+                        done = part.end + chunk.hears_from
+            except NoSpeech:
+                parts.clear()
+        whole = TranscriptPart(
+            start=chunk.start,
+            end=chunk.end,
+            utterances=tuple(u for part in parts for u in part.utterances),
+            words=tuple(w for part in parts for w in part.words),
+        )
+        if not whole.utterances and chunk.speech >= SPEECH_SECONDS:
+            raise NoSpeech("The tier heard no words in the speech of this chunk")
+        return whole
+
+    @asynccontextmanager
+    async def _slice(self, order: TranscribeTier, chunk: Chunk) -> AsyncIterator[Path]:
+        """The chunk as a WAV of its own, by a ranged read: never the whole recording."""
+        head = bytearray()
+        async for block in self._files.read(order.key, 0, wav.HEAD_BYTES):
+            head += block
+        at = wav.samples_at(bytes(head))
+        first, last = at + wav.byte_of(chunk.hears_from), at + wav.byte_of(chunk.hears_to)
+        async with self._tools.workspace() as folder:
+            path = folder / "chunk.wav"
+            written = 0
+            with path.open("wb") as file:
+                file.write(wav.header(last - first))
+                async for block in self._files.read(order.key, first, last):
+                    written += file.write(block)
+                file.seek(0)
+                file.write(wav.header(written))
+            if not written:
+                raise NotFound("The converted recording ends before this chunk")
+            yield path
+
+    async def _keep(self, job: MemoJob, tier: str, part: TranscriptPart, seconds: float) -> None:
         async with self._database.write() as tx:
-            await tx.transcripts.save_part(job.job_id, job.user_id, tier.name, part)
+            await tx.transcripts.save_part(job.job_id, job.user_id, tier, part)
             await tx.jobs.advance(
                 job.job_id,
                 job.user_id,
                 Step.TRANSCRIBE,
-                tier=tier.name,
+                tier=tier,
                 data={"percent": min(99, int(part.end / seconds * 100))},
             )
 
 
-class _Call:
-    """One vendor call: how it ends is written in one place."""
+def _check_lost(tries: Tries, most: int) -> None:
+    if tries.lost >= most:
+        raise ProviderFailure("Workers died in every try of this tier", code="worker_lost")
 
-    def __init__(self, database: Database, order: TranscribeTier, number: int) -> None:
-        self._database = database
-        self._job = order.job
-        self._tier = order.tier
-        self._number = number
-        self._began = time.monotonic()
 
-    async def succeeded(self, transcript: Transcript) -> TranscriptRef:
-        """Save transcript and attempt together; a job that has ended meanwhile keeps its end."""
-        job = self._job
-        async with self._database.write() as tx:
-            state = await tx.jobs.state(job.job_id, job.user_id)
-            if state is None or state.final:
-                await self._end(tx, AttemptOutcome.SUPERSEDED)
-                ref = None
-            else:
-                ref = await tx.transcripts.save(
-                    job.job_id, job.user_id, job.memo_id, self._tier.name, transcript
-                )
-                await self._end(tx, AttemptOutcome.SUCCEEDED)
-                await tx.jobs.advance(
-                    job.job_id,
-                    job.user_id,
-                    Step.SETTLE,
-                    tier=self._tier.name,
-                    data={"step": Step.TRANSCRIBE, "seconds": self._seconds},
-                )
-        if ref is None:
-            raise Conflict("The job ended before its transcript came", code="job_ended")
-        return ref
+def _chunk_of(order: TranscribeTier) -> Chunk:
+    if order.chunk is None:
+        raise ProviderFailure("No chunk was named", code="internal_error")
+    return order.chunk
 
-    async def failed(self, failure: Failure) -> None:
-        """Write the failure's code; the words of a vendor's error may stand in its message."""
-        outcome = AttemptOutcome.EMPTY if isinstance(failure, NoSpeech) else AttemptOutcome.FAILED
-        async with self._database.write() as tx:
-            await self._end(tx, outcome, failure)
 
-    async def cancelled(self) -> None:
-        """The job was cancelled, or this worker is being stopped."""
-        async with self._database.write() as tx:
-            await self._end(tx, AttemptOutcome.CANCELLED)
-
-    @property
-    def _seconds(self) -> float:
-        return round(time.monotonic() - self._began, 3)
-
-    async def _end(
-        self, tx: Transaction, outcome: AttemptOutcome, failure: Failure | None = None
-    ) -> None:
-        await tx.attempts.end(
-            self._job.job_id,
-            self._job.user_id,
-            self._number,
-            outcome,
-            seconds=self._seconds,
-            code=failure.code if failure else None,
-            message=failure.message if failure else None,
-        )
+def _heard(order: TranscribeTier, chunk: Chunk, part: TranscriptPart) -> HeardChunk:
+    words = join_parts([part], 0).word_count
+    return HeardChunk(index=chunk.index, tier=order.tier.name, words=words)
 
 
 @asynccontextmanager
-async def _closing(
-    stream: AsyncIterator[TranscriptPart],
+async def _stream(
+    transcriber: Transcriber, path: Path, order: TranscribeTier, after: float
 ) -> AsyncIterator[AsyncIterator[TranscriptPart]]:
-    """Close an engine's stream on every exit: that is what ends its call to the vendor."""
+    """The engine's stream, closed on every exit: that is what ends its call to the vendor."""
+    stream = transcriber.transcribe(
+        path,
+        order.facts,
+        languages=order.job.languages,
+        diarization=order.job.diarization,
+        after=after,
+    )
     try:
         yield stream
     finally:

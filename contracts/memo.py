@@ -5,10 +5,11 @@ from enum import StrEnum
 from typing import Any
 
 from contracts.audio import AudioFacts
+from contracts.chunks import Chunk
 from contracts.jobs import JobFailure, JobState
 from contracts.paging import Cursor
 from contracts.tiers import PlannedTier
-from contracts.transcript import TranscriptRef
+from contracts.transcript import Gap, TranscriptRef
 from contracts.values import Value
 
 
@@ -100,13 +101,57 @@ class VoiceFacts(Value):
     speech_seconds: float
 
 
+class CutAudio(Value):
+    """Ask where to cut a converted recording, so that no piece is longer than this."""
+
+    job: MemoJob
+    key: str
+    seconds: float
+    chunk_seconds: float
+
+
+class CutPlan(Value):
+    """The chunks of a recording, in order."""
+
+    chunks: tuple[Chunk, ...]
+
+
 class TranscribeTier(Value):
-    """One attempt: this tier, on this file."""
+    """One attempt: this tier, on this file or on one chunk of it.
+
+    Attributes:
+        chunk: of the 16 kHz mono WAV under ``key``; none: the whole file.
+    """
 
     job: MemoJob
     tier: PlannedTier
     key: str
     facts: AudioFacts
+    chunk: Chunk | None = None
+
+
+class HeardChunk(Value):
+    """That a chunk is saved; ``words`` counts them, none when nothing was said in it."""
+
+    index: int
+    tier: str
+    words: int
+
+
+class JoinChunks(Value):
+    """Make one transcript of the chunks that are saved.
+
+    Attributes:
+        gaps: what no tier could transcribe.
+        route: the tier that served, or ``mixed``.
+        seconds: length of the recording.
+    """
+
+    job: MemoJob
+    chunks: tuple[Chunk, ...]
+    gaps: tuple[Gap, ...] = ()
+    route: str
+    seconds: float
 
 
 class SettleMemo(Value):

@@ -1,11 +1,16 @@
 """Tiers are data: which provider is tried in which order, and what a failure leads to."""
 
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
-from contracts.audio import AudioFacts
+from contracts.audio import CONVERTED_BYTES_PER_SECOND, AudioFacts
 from contracts.values import Value
+
+CHUNK_SHARE: Final = 0.95
+"""Of a provider's limit: limits are counted differently by different people."""
 
 
 class Capabilities(Value):
@@ -59,10 +64,6 @@ class Capabilities(Value):
         asked = {language.split("-")[0].lower() for language in languages}
         return not asked or not self.languages or bool(asked & self.languages)
 
-    def takes_length(self, seconds: float) -> bool:
-        """Whether audio of that many seconds is within the limit."""
-        return not self.max_seconds or seconds <= self.max_seconds
-
 
 class TierOffer(Value):
     """A configured tier: its name in ``TRANSCRIPTION_TIERS``, its provider, what it takes.
@@ -84,7 +85,7 @@ class PlannedTier(Value):
         name: as in ``TRANSCRIPTION_TIERS``.
         provider: name of the provider behind it.
         convert: whether it gets the 16 kHz mono WAV instead of the original.
-        max_bytes: largest file it takes, 0 for no limit.
+        chunk_seconds: it takes no more at once; 0: the recording goes whole.
         call_seconds: bound of one call.
         free: an engine of our own: its call takes a slot of the media queue, not a vendor's money.
     """
@@ -92,7 +93,7 @@ class PlannedTier(Value):
     name: str
     provider: str
     convert: bool = False
-    max_bytes: int = 0
+    chunk_seconds: float = 0.0
     call_seconds: float = 1200.0
     free: bool = False
 
@@ -102,26 +103,40 @@ def plan(
 ) -> tuple[PlannedTier, ...]:
     """Order the tiers for one recording.
 
-    The order is the configured one. A tier whose provider does not know the language, or does not
-    take that many seconds, is left out, unless that would leave none: better a provider that may
-    fail than a memo that cannot be tried at all.
+    The order is the configured one. A tier whose provider does not know the language is left out,
+    unless that would leave none: better a provider that may fail than a memo that cannot be tried
+    at all. A tier that takes no recording of that length or size gets it in chunks.
     """
-    takers = [o for o in offers if o.capabilities.takes_length(facts.seconds)]
-    fit = [o for o in takers if o.capabilities.takes_language(languages)] or takers
+    fit = [o for o in offers if o.capabilities.takes_language(languages)] or offers
     return tuple(_planned(offer, facts) for offer in fit)
 
 
 def _planned(offer: TierOffer, facts: AudioFacts) -> PlannedTier:
     capabilities = offer.capabilities
-    too_big = bool(capabilities.max_bytes) and facts.size > capabilities.max_bytes
+    chunk_seconds = _chunk_seconds(capabilities, facts)
     return PlannedTier(
         name=offer.name,
         provider=offer.provider,
-        convert=too_big or not capabilities.takes_format(facts),
-        max_bytes=capabilities.max_bytes,
+        convert=bool(chunk_seconds) or not _takes_original(capabilities, facts),
+        chunk_seconds=chunk_seconds,
         call_seconds=offer.call_seconds,
         free=capabilities.free,
     )
+
+
+def _takes_original(capabilities: Capabilities, facts: AudioFacts) -> bool:
+    fits = not capabilities.max_bytes or facts.size <= capabilities.max_bytes
+    return fits and capabilities.takes_format(facts)
+
+
+def _chunk_seconds(capabilities: Capabilities, facts: AudioFacts) -> float:
+    """Most seconds of one chunk, 0 when the recording goes whole."""
+    longest = capabilities.max_seconds or math.inf
+    if facts.seconds <= longest and _takes_original(capabilities, facts):
+        return 0.0
+    if capabilities.max_bytes:
+        longest = min(longest, capabilities.max_bytes / CONVERTED_BYTES_PER_SECOND)
+    return 0.0 if facts.seconds <= longest else longest * CHUNK_SHARE
 
 
 class Next(StrEnum):
@@ -172,6 +187,7 @@ class Attempt(Value):
         number: 1, 2, 3, … within the job.
         seconds: how long the call took; none while it runs, or when its worker was lost.
         outcome: none while it runs.
+        chunk: which chunk of a long recording it was about; none: all of it.
     """
 
     job_id: str
@@ -184,3 +200,4 @@ class Attempt(Value):
     outcome: AttemptOutcome | None = None
     error_code: str | None = None
     error_message: str | None = None
+    chunk: int | None = None

@@ -108,6 +108,23 @@ def join_parts(parts: Sequence[TranscriptPart], seconds: float) -> Transcript:
     )
 
 
+def moved(part: TranscriptPart, seconds: float) -> TranscriptPart:
+    """The same part so many seconds later: of a chunk, in the times of the whole recording."""
+    by = round(seconds * 1000)
+    return part.model_copy(
+        update={
+            "start": part.start + seconds,
+            "end": part.end + seconds,
+            "utterances": tuple(
+                u.model_copy(update={"offset": max(u.offset + by, 0)}) for u in part.utterances
+            ),
+            "words": tuple(
+                w.model_copy(update={"offset": max(w.offset + by, 0)}) for w in part.words
+            ),
+        }
+    )
+
+
 def has_speech(transcript: Transcript) -> bool:
     """Whether anything was said: fewer than two letters in all is no speech."""
     return sum(character.isalpha() for character in transcript.text) > 1

@@ -42,7 +42,7 @@ from providers.azure_speech import (
     SpeechCredential,
     of_error,
 )
-from providers.vendor_http import MALFORMED, Answer, origin
+from providers.vendor_http import UNREADABLE, Answer, origin
 
 CALL_SECONDS: Final = 60.0
 """Bound of a call that moves no transcript."""
@@ -164,7 +164,7 @@ class AzureBatch:
         if seen.status == FAILED:
             raise of_error(seen.properties.error.code if seen.properties.error else None)
         if seen.status not in PHASES:
-            raise ProviderBusy(f"{PROVIDER} shows a job in a state that is none", code=MALFORMED)
+            raise ProviderBusy(f"{PROVIDER} shows a job in a state that is none", code=UNREADABLE)
         pause = failures.retry_after(answer.headers)
         return BatchState(phase=PHASES[seen.status], retry_after=pause)
 
@@ -270,13 +270,13 @@ def _worth_asking_again() -> Iterator[None]:
     try:
         yield
     except ProviderBroken as failure:
-        if failure.code != MALFORMED:
+        if failure.code != UNREADABLE:
             raise
-        raise ProviderBusy(failure.message, code=MALFORMED) from failure
+        raise ProviderBusy(failure.message, code=UNREADABLE) from failure
 
 
 def _read(shape: type[Shape], answer: Answer) -> Shape:
     try:
         return shape.model_validate_json(answer.body)
     except ValidationError as error:
-        raise ProviderBusy(f"{PROVIDER}'s answer cannot be read", code=MALFORMED) from error
+        raise ProviderBusy(f"{PROVIDER}'s answer cannot be read", code=UNREADABLE) from error

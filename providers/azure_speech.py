@@ -61,8 +61,6 @@ _VAGUE: Final = frozenset(
 )
 """Codes that say no more than their status."""
 
-_ABOUT_AUDIO: Final = (FormatNotTaken, TooLongForProvider, NoSpeech)
-
 log = structlog.get_logger(__name__)
 
 
@@ -271,9 +269,7 @@ def refusal(answer: Answer, about: About) -> ProviderFailure:
     )
     if answer.status == HTTPStatus.NOT_FOUND and about is About.JOB:
         return ProviderBroken(failure.message, code=GONE)
-    if isinstance(failure, _ABOUT_AUDIO) and about is not About.AUDIO:
-        return ProviderBroken(failure.message)
-    return failure
+    return failure if about is About.AUDIO else failures.not_about_audio(failure)
 
 
 def of_error(code: str | None) -> ProviderFailure:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeGuard
 
 from contracts.errors import (
     FormatNotTaken,
+    NoSpeech,
     ProviderBroken,
     ProviderBusy,
     ProviderFailure,
@@ -142,6 +143,13 @@ def timed_out(provider: str, seconds: float) -> ProviderBusy:
 def unreadable(provider: str) -> ProviderBroken:
     """An answer of another shape than documented."""
     return ProviderBroken(f"{provider}'s answer cannot be read", code="answer_malformed")
+
+
+def not_about_audio(failure: ProviderFailure) -> ProviderFailure:
+    """The same for a call that sends no audio: there is nothing to convert or to cut then."""
+    if isinstance(failure, (FormatNotTaken, TooLongForProvider, NoSpeech)):
+        return ProviderBroken(failure.message)
+    return failure
 
 
 def unusable(provider: str, what: str) -> ProviderBroken:

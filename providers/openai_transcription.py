@@ -50,13 +50,23 @@ class OpenAITranscription:
         base_url: any server that speaks the API; none means OpenAI's.
         model: id of the model, see ``OPENAI_TRANSCRIPTION_MODEL``.
         timeout: seconds one call may take, sending included.
+        max_bytes: largest file the server takes.
     """
 
-    def __init__(self, *, api_key: str, base_url: str | None, model: str, timeout: float) -> None:
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str | None,
+        model: str,
+        timeout: float,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         self._api_key = api_key
         self._base_url = base_url
         self._model = model
         self._timeout = timeout
+        self._max_bytes = max_bytes
         self._client: AsyncOpenAI | None = None
         self._making = asyncio.Lock()
 
@@ -70,7 +80,7 @@ class OpenAITranscription:
         """What it takes and gives."""
         return Capabilities(
             containers=frozenset({"mov", "mp3", "ogg", "wav", "flac", "matroska"}),
-            max_bytes=MAX_BYTES,
+            max_bytes=self._max_bytes,
             diarization=self._diarizes,
             word_times=not self._plain,
         )
@@ -92,8 +102,8 @@ class OpenAITranscription:
         """
         if after >= facts.seconds:
             return
-        if facts.size > MAX_BYTES:
-            raise TooLongForProvider(f"{_PROVIDER} takes {MAX_BYTES >> 20} MiB at most")
+        if facts.size > self._max_bytes:
+            raise TooLongForProvider(f"{_PROVIDER} takes {self._max_bytes >> 20} MiB at most")
         body = await self._ask(audio, facts, languages)
         try:
             answer = Answer.model_validate_json(body)

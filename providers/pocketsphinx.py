@@ -16,7 +16,7 @@ from contracts.errors import FormatNotTaken, NoSpeech, ProviderBroken, ProviderB
 from contracts.tiers import Capabilities
 from contracts.transcript import TranscriptPart, Utterance, Word
 from providers.process_pool import ChildLost, ProcessPool, Result
-from providers.speech_cutting import RATE, Segment, next_part, speech_seconds
+from providers.speech_cutting import RATE, Segment, cutting_places, next_part, speech_seconds
 
 LOCALE: Final = "en-US"
 CAPABILITIES: Final = Capabilities(
@@ -115,6 +115,10 @@ class Pocketsphinx:
     async def speech_seconds(self, wav: Path) -> float:
         """Seconds of speech in a 16 kHz mono WAV."""
         return await self._call(speech_seconds, str(wav))
+
+    async def cutting_places(self, wav: Path) -> Sequence[tuple[float, bool, float]]:
+        """Where a 16 kHz mono WAV can be cut; see ``activities.ports.VoiceActivity``."""
+        return await self._call(cutting_places, str(wav))
 
     async def _call(self, function: Callable[..., Result], *args: object) -> Result:
         try:

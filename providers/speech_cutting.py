@@ -20,6 +20,7 @@ MAX_SILENT_SECONDS: Final = 300.0
 """So long a silence is a part of its own, so that there is a sign of life."""
 
 _WINDOW_SECONDS: Final = 0.3  # how long speech or silence lasts before it counts
+_PAUSE_SECONDS: Final = 0.05
 _CUT_SEARCH_SECONDS: Final = 8.0
 _SHORTEST_SECONDS: Final = 0.1  # the recogniser cannot start on less
 _RIFF_HEADER_BYTES: Final = 12
@@ -82,6 +83,23 @@ def speech_seconds(name: str) -> float:
             spoken += sum(segment.end - segment.start for segment in segments)
             start = end
     return spoken
+
+
+def cutting_places(name: str) -> list[tuple[float, bool, float]]:
+    """Every place a WAV can be cut at: ``(second, silent, seconds of speech since the last)``.
+
+    Raises:
+        FormatNotTaken: the file is no WAV.
+    """
+    places, last, start = [], False, 0.0
+    with Path(name).open("rb") as file:
+        while not last:
+            part = next_part(file, start)
+            spoken = sum(segment.end - segment.start for segment in part.segments)
+            silent = not part.segments or part.end - part.segments[-1].end > _PAUSE_SECONDS
+            places.append((part.end, silent, spoken))
+            start, last = part.end, part.last
+    return places
 
 
 class _Reader:

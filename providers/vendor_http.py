@@ -19,7 +19,7 @@ CONNECT_SECONDS: Final = 10.0
 MAX_REFUSAL_BYTES: Final = 64 * 1024
 """More of a refusal is not read: its status and code stand before that."""
 REFUSAL_SECONDS: Final = 10.0
-MALFORMED: Final = "answer_malformed"
+UNREADABLE: Final = "answer_malformed"
 """Code of a success that cannot be read: too long, compressed, or of another shape."""
 
 
@@ -121,12 +121,12 @@ class VendorHttp:
             return answer._replace(body=await _read_refusal(response))
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             message = f"{self._provider}'s answer is compressed, which was not asked"
-            raise ProviderBroken(message, code=MALFORMED)
+            raise ProviderBroken(message, code=UNREADABLE)
         body = bytearray()
         async for chunk in response.aiter_raw():
             body += chunk
             if len(body) > max_bytes:
-                raise ProviderBroken(f"{self._provider}'s answer does not end", code=MALFORMED)
+                raise ProviderBroken(f"{self._provider}'s answer does not end", code=UNREADABLE)
         return answer._replace(body=bytes(body))
 
     def _opened(self) -> httpx.AsyncClient:

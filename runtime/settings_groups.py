@@ -317,6 +317,13 @@ class TranscriptionSettings(Group):
         description="model the tier `openai` asks for (whisper-1 is shut down on 2027-02-26)",
     )
 
+    openai_transcription_max_mb: int = Field(
+        25,
+        validation_alias="OPENAI_TRANSCRIPTION_MAX_MB",
+        gt=0,
+        description="largest file the tier `openai` takes; longer recordings go in chunks below it",
+    )
+
     def tiers(self) -> tuple[str, ...]:
         """Names of the tiers in the order they are tried."""
         if self.transcription_tiers:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, case, func, insert, select, update
+from sqlalchemy import Integer, and_, bindparam, case, func, insert, select, update
 
 from contracts.errors import NotFound
 from contracts.tiers import Attempt, AttemptOutcome, Tries
@@ -23,9 +23,14 @@ _NEXT_NUMBER: Final = (
 _OWN: Final = and_(
     attempts.c.job_id == bindparam("own_id"), attempts.c.user_id == bindparam("own_user")
 )
+_SAME: Final = and_(
+    _OWN,
+    attempts.c.tier == bindparam("own_tier"),
+    attempts.c.chunk.is_not_distinct_from(bindparam("own_chunk", type_=Integer)),
+)
 _CLOSE_LOST: Final = (
     update(attempts)
-    .where(_OWN, attempts.c.tier == bindparam("own_tier"), attempts.c.outcome.is_(None))
+    .where(_SAME, attempts.c.outcome.is_(None))
     .values(
         outcome=AttemptOutcome.FAILED,
         error_code=LOST,
@@ -50,8 +55,7 @@ def _failed_with(code: str) -> Any:
 
 
 _TRIES: Final = select(_failed_with(BUSY).label("busy"), _failed_with(LOST).label("lost")).where(
-    _OWN,
-    attempts.c.tier == bindparam("own_tier"),
+    _SAME,
     attempts.c.round == bindparam("own_round"),
     attempts.c.outcome == AttemptOutcome.FAILED,
 )
@@ -71,10 +75,12 @@ class Attempts:
         tier: str,
         provider: str,
         round: int,  # noqa: A002 - the name the job has for it
+        *,
+        chunk: int | None = None,
     ) -> int:
         """Write the attempt before the vendor is called; returns its number within the job.
 
-        An attempt of the same tier that never ended (its worker died) is closed first, as
+        An attempt of the same tier and chunk that never ended (its worker died) is closed first, as
         ``failed`` with ``worker_lost``; how long it took is not known.
 
         Raises:
@@ -84,7 +90,7 @@ class Attempts:
         number = await self._session.value(_NEXT_NUMBER, own)
         if number is None:
             raise NotFound
-        await self._session.run(_CLOSE_LOST, {**own, "own_tier": tier})
+        await self._session.run(_CLOSE_LOST, {**own, "own_tier": tier, "own_chunk": chunk})
         row = {
             "job_id": job_id,
             "number": number,
@@ -92,6 +98,7 @@ class Attempts:
             "user_id": user_id,
             "tier": tier,
             "provider": provider,
+            "chunk": chunk,
             "started_at": self._session.now,
         }
         await self._session.run(_BEGIN, row)
@@ -126,10 +133,12 @@ class Attempts:
         user_id: str,
         tier: str,
         round: int,  # noqa: A002 - as above
+        *,
+        chunk: int | None = None,
     ) -> Tries:
         """How often this tier was tried in this round in vain, by cause."""
-        own = {"own_id": job_id, "own_user": user_id, "own_tier": tier, "own_round": round}
-        row = await self._session.row(_TRIES, own)
+        own = {"own_id": job_id, "own_user": user_id, "own_tier": tier, "own_chunk": chunk}
+        row = await self._session.row(_TRIES, {**own, "own_round": round})
         return Tries() if row is None else Tries(busy=row.busy, lost=row.lost)
 
     async def list(self, job_id: str, user_id: str) -> Sequence[Attempt]:

@@ -187,6 +187,7 @@ attempts = Table(
     Column("outcome", String(20)),
     Column("error_code", String(100)),
     Column("error_message", Words),
+    Column("chunk", Integer),
 )
 
 transcripts = Table(

@@ -1,4 +1,4 @@
-"""An Azurite of the tests' own: Microsoft's stand-in for blob storage, in memory, on a free port."""
+"""Azurite for the tests: Microsoft's stand-in for blob storage, in memory, on a free port."""
 
 import queue
 import re
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Final, NamedTuple
 
-from tools import azurite
+from tools import provide_azurite
 
 ACCOUNT: Final = "devstoreaccount1"
 KEY: Final = (
@@ -32,10 +32,13 @@ class Azurite(NamedTuple):
 @contextmanager
 def azurite_server() -> Iterator[Azurite]:
     """Start one, and end it."""
-    if not azurite.installed():
+    if not provide_azurite.installed():
         raise FileNotFoundError("Azurite is missing: run `make azurite`")
     process = subprocess.Popen(
-        [*azurite.command(), *OPTIONS], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*provide_azurite.command(), *OPTIONS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert process.stdout is not None
     lines: queue.Queue[str | None] = queue.Queue()

@@ -1,6 +1,7 @@
 """A memo: reserve, probe, transcribe by tiers, settle, headline, announce."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio import workflow
@@ -31,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.tiers import Next, PlannedTier, after_failure
     from contracts.transcript import TranscriptRef
     from workflows import policies
+    from workflows.long_audio import LongAudio
     from workflows.steps import StepFailed, outcome, short_step
 
 SPEECH_SECONDS = 0.5
@@ -96,7 +98,9 @@ class MemoWorkflow:
     async def _by_tiers(self, audio: ProbedAudio) -> TranscriptRef | None:
         """Try the tiers in their order; none when nothing was said."""
         heard_nothing = False
-        for tier in audio.plan:
+        for number, tier in enumerate(audio.plan):
+            if tier.chunk_seconds:
+                return await self._in_chunks(audio.facts, audio.plan[number:])
             transcript = await self._by_tier(tier, audio.facts)
             if transcript is not None:
                 return transcript
@@ -107,6 +111,14 @@ class MemoWorkflow:
         if heard_nothing:
             return None
         raise StepFailed(self._failure, final=True)
+
+    async def _in_chunks(
+        self, facts: AudioFacts, tiers: Sequence[PlannedTier]
+    ) -> TranscriptRef | None:
+        """The rest of the tiers, chunk by chunk."""
+        converted = await self._convert(facts)
+        self._tell(f"Transcribing {facts.seconds:.0f} s in chunks, first by `{tiers[0].name}`")
+        return await LongAudio(self._job, converted.key, facts, tiers).transcribe()
 
     async def _by_tier(self, tier: PlannedTier, facts: AudioFacts) -> TranscriptRef | None:
         """One tier, with the original or the converted file; none when the next one is to try."""

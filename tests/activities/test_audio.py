@@ -30,6 +30,9 @@ class Silence:
     async def speech_seconds(self, wav: object) -> float:
         return 0.0
 
+    async def cutting_places(self, wav: object) -> list[tuple[float, bool, float]]:
+        return [(90.0, True, 0.0)]
+
 
 class Bench:
     def __init__(self, database: Database, tools: ScriptedTools | None = None) -> None:

@@ -10,6 +10,8 @@ from temporalio.testing import ActivityEnvironment
 from activities import liveness
 from activities.memo import MemoActivities
 from activities.transcription import FREE_TRIES, TierBounds, TranscriptionActivities
+from contracts import wav
+from contracts.chunks import Chunk
 from contracts.errors import (
     Conflict,
     NoSpeech,
@@ -18,12 +20,12 @@ from contracts.errors import (
     ProviderOut,
 )
 from contracts.jobs import JobState
-from contracts.memo import EndMemo, MemoJob, TranscribeTier
+from contracts.memo import EndMemo, HeardChunk, JoinChunks, MemoJob, TranscribeTier
 from contracts.tiers import Attempt, AttemptOutcome, Capabilities, PlannedTier
 from contracts.transcript import TranscriptPart, TranscriptRef
 from store.database import Database
 from tests.activities.conftest import NewMemo
-from tests.fakes.ports import FACTS, MemoryFiles, ScriptedTranscriber, part
+from tests.fakes.ports import FACTS, MemoryFiles, ScriptedTools, ScriptedTranscriber, part
 
 PAID = Capabilities(free=False)
 
@@ -35,10 +37,14 @@ class Bench:
         self.database = database
         self.job = job
         self.engine = engine
-        files = MemoryFiles()
+        self.files = files = MemoryFiles()
         files.files[job.audio_path] = b"RIFF"
         self.activities = TranscriptionActivities(
-            database, files, {"local": engine}, TierBounds(tries=2, backoff_seconds=2)
+            database=database,
+            files=files,
+            tools=ScriptedTools(),
+            transcribers={"local": engine},
+            bounds=TierBounds(tries=2, backoff_seconds=2),
         )
         self.memo = MemoActivities(database, files)
 
@@ -187,3 +193,81 @@ async def test_a_job_that_ends_stops_the_call_that_is_still_at_work(
     assert closed.is_set()
     (attempt,) = await one.attempts()
     assert attempt.outcome is AttemptOutcome.CANCELLED
+
+
+CHUNK = Chunk(index=1, start=30.0, end=60.0, lead_in=2.0, speech=20.0)
+
+
+async def in_chunk(one: Bench, chunk: Chunk = CHUNK) -> HeardChunk:
+    order = TranscribeTier(
+        job=one.job,
+        tier=PlannedTier(name="local", provider="scripted"),
+        key=one.job.audio_path,
+        facts=FACTS.model_copy(update={"seconds": chunk.hears_to - chunk.hears_from}),
+        chunk=chunk,
+    )
+    return await ActivityEnvironment().run(one.activities.transcribe_chunk, order)
+
+
+async def join(one: Bench, *chunks: Chunk) -> TranscriptRef:
+    order = JoinChunks(job=one.job, chunks=chunks, route="local", seconds=90)
+    return await ActivityEnvironment().run(one.activities.join_chunks, order)
+
+
+async def test_a_chunk_is_heard_from_its_own_bytes_and_kept_in_the_recordings_times(
+    bench: NewBench,
+) -> None:
+    one = await bench(part(0, 32, "eight words are said in this short chunk"))
+    one.files.files[one.job.audio_path] = wav.header(2_880_000) + bytes(2_880_000)
+    assert (await in_chunk(one)).words == 8
+    assert one.engine.heard == [wav.header(32 * 32_000) + bytes(32 * 32_000)]
+    async with one.database.read() as tx:
+        (kept,) = await tx.transcripts.parts(one.job.job_id, one.job.user_id, "chunks")
+    assert (kept.start, kept.end, kept.words[0].offset) == (30, 60, 28_000)
+
+
+async def test_a_chunk_that_is_kept_is_never_bought_again(bench: NewBench) -> None:
+    one = await bench(part(0, 32, "once only"))
+    one.files.files[one.job.audio_path] = wav.header(2_880_000) + bytes(2_880_000)
+    assert await in_chunk(one) == await in_chunk(one)
+    assert len(one.engine.asked) == 1
+    (attempt,) = await one.attempts()
+    assert attempt.chunk == 1
+
+
+async def test_silence_in_a_chunk_is_an_answer_and_words_missing_in_speech_are_not(
+    bench: NewBench,
+) -> None:
+    one = await bench()
+    one.files.files[one.job.audio_path] = wav.header(2_880_000) + bytes(2_880_000)
+    with pytest.raises(NoSpeech):
+        await in_chunk(one)
+    silent = CHUNK.model_copy(update={"speech": 0.0})
+    assert (await in_chunk(one, silent)).words == 0
+
+
+async def test_chunks_at_once_do_not_take_each_other_for_lost(bench: NewBench) -> None:
+    one = await bench()
+    async with one.database.write() as tx:
+        for index in (0, 1):
+            await tx.attempts.begin(one.job.job_id, one.job.user_id, "t", "p", 1, chunk=index)
+    assert [attempt.outcome for attempt in await one.attempts()] == [None, None]
+    async with one.database.write() as tx:
+        await tx.attempts.begin(one.job.job_id, one.job.user_id, "t", "p", 1, chunk=0)
+    assert [attempt.error_code for attempt in await one.attempts()] == ["worker_lost", None, None]
+
+
+async def test_joined_chunks_are_recorded_once_with_their_gaps(bench: NewBench) -> None:
+    one = await bench()
+    one.files.files[one.job.audio_path] = wav.header(2_880_000) + bytes(2_880_000)
+    chunks = [Chunk(index=n, start=n * 30, end=n * 30 + 30) for n in range(3)]
+    for chunk, text in ((chunks[0], "first words"), (chunks[2], "last words")):
+        one.engine.script.append(part(0, 30, text))
+        await in_chunk(one, chunk)
+    ref = await join(one, *chunks)
+    assert await join(one, *chunks) == ref
+    async with one.database.read() as tx:
+        transcript = await tx.transcripts.load(one.job.job_id, one.job.user_id)
+        assert await tx.transcripts.parts(one.job.job_id, one.job.user_id, "chunks") == []
+    assert transcript.text == "first words last words"
+    assert [u.offset for u in transcript.utterances] == [0, 60_000]

@@ -122,6 +122,7 @@ class ScriptedTranscriber:
         self.script = list(script)
         self.capabilities = capabilities or Capabilities(free=True)
         self.asked: list[float] = []
+        self.heard: list[bytes] = []
         self.stream: Callable[[], AsyncGenerator[TranscriptPart, None]] = self._play
 
     async def transcribe(
@@ -134,6 +135,7 @@ class ScriptedTranscriber:
         after: float,
     ) -> AsyncIterator[TranscriptPart]:
         self.asked.append(after)
+        self.heard.append(audio.read_bytes())
         async with aclosing(self.stream()) as stream:
             async for part in stream:
                 yield part

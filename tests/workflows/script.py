@@ -7,13 +7,18 @@ from typing import Any
 from temporalio import activity
 
 from contracts.audio import AudioFacts
+from contracts.chunks import Chunk
 from contracts.errors import Failure
 from contracts.memo import (
     ConvertAudio,
     ConvertedAudio,
+    CutAudio,
+    CutPlan,
     EndMemo,
     HeadlineMemo,
     HeadlineRef,
+    HeardChunk,
+    JoinChunks,
     ListenForSpeech,
     MemoJob,
     ProbedAudio,
@@ -28,6 +33,7 @@ from contracts.transcript import TranscriptRef
 FACTS = AudioFacts(
     container="mov", codec="aac", seconds=90, sample_rate=44100, channels=1, size=900_000
 )
+CHUNKS = tuple(Chunk(index=n, start=n * 30, end=n * 30 + 30, speech=20) for n in range(3))
 BLOCK = object()
 """An answer that never comes: the activity waits until it is cancelled."""
 
@@ -36,7 +42,10 @@ TYPES: dict[str, tuple[type, type | None]] = {
     "probe": (MemoJob, ProbedAudio),
     "convert": (ConvertAudio, ConvertedAudio),
     "voice_activity": (ListenForSpeech, VoiceFacts),
+    "cut": (CutAudio, CutPlan),
     "transcribe": (TranscribeTier, TranscriptRef),
+    "transcribe_chunk": (TranscribeTier, HeardChunk),
+    "join_chunks": (JoinChunks, TranscriptRef),
     "settle": (SettleMemo, int),
     "headline": (HeadlineMemo, HeadlineRef),
     "discard_work": (MemoJob, int),
@@ -61,6 +70,9 @@ class Script:
             "convert": [ConvertedAudio(key="u/m/work/j.wav", size=1, seconds=90)],
             "voice_activity": [VoiceFacts(speech_seconds=0)],
             "transcribe": [transcript()],
+            "cut": [CutPlan(chunks=CHUNKS)],
+            "transcribe_chunk": [HeardChunk(index=0, tier="first", words=5)],
+            "join_chunks": [transcript()],
             "settle": [3],
             "headline": [HeadlineRef(engine="fake", characters=9)],
             "discard_work": [1],
@@ -87,7 +99,7 @@ class Script:
                 await asyncio.sleep(0.05)
         if isinstance(answer, Failure):
             raise answer
-        return answer
+        return answer(order) if callable(answer) else answer
 
     def activities(self) -> list[Callable[..., Any]]:
         return [self._scripted(name, *types) for name, types in TYPES.items()]

@@ -4,7 +4,7 @@ The packages are those of ``tools/azurite/package-lock.json``, pinned by hash an
 from the registry it is configured for; none of their scripts is run. Node comes with the packages
 of the environment.
 
-    python tools/azurite.py
+    python tools/provide_azurite.py
 
 To take another version, change ``tools/azurite/package.json`` and run it with ``--lock``.
 """

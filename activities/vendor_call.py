@@ -1,0 +1,118 @@
+"""One vendor call: its row is written before it is made, and how it ends in one place."""
+
+import time
+from typing import Self
+
+from activities.ports import Database, Transaction
+from contracts.errors import Conflict, Failure, NoSpeech
+from contracts.jobs import Step
+from contracts.memo import TranscribeTier
+from contracts.tiers import AttemptOutcome, Tries
+from contracts.transcript import Transcript, TranscriptPart, TranscriptRef
+
+
+class VendorCall:
+    """An attempt that has begun."""
+
+    def __init__(self, database: Database, order: TranscribeTier, number: int) -> None:
+        self._database = database
+        self._job = order.job
+        self._tier = order.tier
+        self._number = number
+        self._began = time.monotonic()
+
+    @classmethod
+    async def begin(
+        cls, database: Database, tx: Transaction, order: TranscribeTier
+    ) -> tuple[Self, Tries]:
+        """Write the attempt; returns it and the tries before it that came to nothing."""
+        job, tier = order.job, order.tier
+        chunk = None if order.chunk is None else order.chunk.index
+        number = await tx.attempts.begin(
+            job.job_id, job.user_id, tier.name, tier.provider, job.round, chunk=chunk
+        )
+        tries = await tx.attempts.tries(job.job_id, job.user_id, tier.name, job.round, chunk=chunk)
+        return cls(database, order, number), tries
+
+    async def succeeded(self, transcript: Transcript) -> TranscriptRef:
+        """Save transcript and attempt together.
+
+        Raises:
+            Conflict: the job has ended meanwhile, and keeps its end.
+        """
+        job = self._job
+        async with self._database.write() as tx:
+            ref = None
+            if await self._lives(tx):
+                ref = await tx.transcripts.save(
+                    job.job_id, job.user_id, job.memo_id, self._tier.name, transcript
+                )
+                await self._end(tx, AttemptOutcome.SUCCEEDED)
+                await tx.jobs.advance(
+                    job.job_id,
+                    job.user_id,
+                    Step.SETTLE,
+                    tier=self._tier.name,
+                    data={"step": Step.TRANSCRIBE, "seconds": self._seconds},
+                )
+        if ref is None:
+            raise _ended()
+        return ref
+
+    async def kept(self, name: str, part: TranscriptPart) -> None:
+        """Save a chunk's part and the attempt together; raises as ``succeeded``."""
+        job = self._job
+        async with self._database.write() as tx:
+            lives = await self._lives(tx)
+            if lives:
+                await tx.transcripts.save_part(job.job_id, job.user_id, name, part)
+                await self._end(tx, AttemptOutcome.SUCCEEDED)
+                await tx.jobs.advance(
+                    job.job_id,
+                    job.user_id,
+                    Step.TRANSCRIBE,
+                    tier=self._tier.name,
+                    data={"from": part.start, "to": part.end, "seconds": self._seconds},
+                )
+        if not lives:
+            raise _ended()
+
+    async def failed(self, failure: Failure) -> None:
+        """Write the failure's code and sentence."""
+        outcome = AttemptOutcome.EMPTY if isinstance(failure, NoSpeech) else AttemptOutcome.FAILED
+        async with self._database.write() as tx:
+            await self._end(tx, outcome, failure)
+
+    async def cancelled(self) -> None:
+        """The job was cancelled, or this worker is being stopped."""
+        async with self._database.write() as tx:
+            await self._end(tx, AttemptOutcome.CANCELLED)
+
+    async def _lives(self, tx: Transaction) -> bool:
+        """Whether the job is still at work; else this attempt came too late and says so."""
+        state = await tx.jobs.state(self._job.job_id, self._job.user_id)
+        if state is None or state.final:
+            await self._end(tx, AttemptOutcome.SUPERSEDED)
+            return False
+        return True
+
+    @property
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._began, 3)
+
+    async def _end(
+        self, tx: Transaction, outcome: AttemptOutcome, failure: Failure | None = None
+    ) -> None:
+        await tx.attempts.end(
+            self._job.job_id,
+            self._job.user_id,
+            self._number,
+            outcome,
+            seconds=self._seconds,
+            code=failure.code if failure else None,
+            message=failure.message if failure else None,
+        )
+
+
+def _ended() -> Conflict:
+    return Conflict("The job ended before its transcript came", code="job_ended")
