@@ -32,7 +32,7 @@ async def upgrade(url: str, revision: str = "head") -> str | None:
     Raises:
         Unavailable: the database does not answer.
     """
-    return await _migrate(url, lambda config: command.upgrade(config, revision))
+    return await run(url, lambda config: command.upgrade(config, revision))
 
 
 async def downgrade(url: str, revision: str) -> str | None:
@@ -41,7 +41,7 @@ async def downgrade(url: str, revision: str) -> str | None:
     Raises:
         Unavailable: the database does not answer.
     """
-    return await _migrate(url, lambda config: command.downgrade(config, revision))
+    return await run(url, lambda config: command.downgrade(config, revision))
 
 
 async def current(url: str) -> str | None:
@@ -50,7 +50,7 @@ async def current(url: str) -> str | None:
     Raises:
         Unavailable: the database does not answer.
     """
-    return await _migrate(url, None)
+    return await run(url, None)
 
 
 def head() -> str | None:
@@ -67,7 +67,12 @@ def _config() -> Config:
     return config
 
 
-async def _migrate(url: str, work: Callable[[Config], None] | None) -> str | None:
+async def run(url: str, work: Callable[[Config], None] | None) -> str | None:
+    """Do one of alembic's commands, or none; returns the revision the tables are at then.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
     engine = _engine(url)
     try:
         with as_ours():
