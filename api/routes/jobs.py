@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from api.admission import CurrentUser, PollingRoute, user_router
 from api.dependencies import Needs
-from api.identifiers import JobId
+from api.identifiers import JobId, check_job_id
 from api.shapes.errors import error_responses
 from api.shapes.jobs import JobCancelling, JobView, job_view
 from contracts.errors import Conflict, NotFound
@@ -30,6 +30,7 @@ async def find_job(database: "Database", job_id: str, user_id: str) -> Job:
     Raises:
         NotFound: absent, or somebody else's.
     """
+    check_job_id(job_id)
     async with database.read() as tx:
         job = await tx.jobs.find(job_id, user_id)
     if job is None:
@@ -48,6 +49,7 @@ async def get_job(job_id: JobId, user: CurrentUser, needs: Needs) -> JobView:
 
     May be polled as often as one likes; `…/events` tells the same without polling.
     """
+    check_job_id(job_id)
     async with needs.database.read() as tx:
         job = await tx.jobs.find(job_id, user.id)
         if job is None:
