@@ -3,11 +3,12 @@
 A hop to aiosqlite's thread and back costs several times what a statement of ours does, and under
 load its caller waits for two turns of the processor. So a statement runs where it is asked for, and
 is told not to wait. What may take time hops: opening the file, waiting for another process that
-writes, and the commit, which may move the log into the file.
+writes, and moving the log into the file when it has grown.
 """
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
@@ -29,7 +30,14 @@ _PRAGMAS: Final = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -16000",
+    # We move the log into the file ourselves; a log that begins anew is cut, so that its size is
+    # what is in it.
+    "PRAGMA wal_autocheckpoint = 0",
+    "PRAGMA journal_size_limit = 0",
 )
+LOG_BYTES: Final = 4 << 20
+"""A log that is longer is moved into the file after a commit, as SQLite itself would."""
+
 _NEVER_WAIT: Final = "PRAGMA busy_timeout = 0"
 _LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -40,23 +48,22 @@ def writer_engine(path: Path, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine
     Args:
         busy_seconds: how long another process may keep the lock.
     """
-    return _engine("BEGIN IMMEDIATE", 1, busy_seconds, partial(_open, path, _PRAGMAS))
+    return _engine("BEGIN IMMEDIATE", 1, path, _PRAGMAS, busy_seconds)
 
 
 def reader_engine(path: Path, size: int, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine:
     """Connections that cannot write; each transaction sees one state of the database."""
     pragmas = (*_PRAGMAS, "PRAGMA query_only = ON")
-    return _engine("BEGIN", size, busy_seconds, partial(_open, path, pragmas))
+    return _engine("BEGIN", size, path, pragmas, busy_seconds)
 
 
 def _engine(
-    begin: str,
-    size: int,
-    busy_seconds: float,
-    connector: Callable[[float], sqlite3.Connection],
+    begin: str, size: int, path: Path, pragmas: Sequence[str], busy_seconds: float
 ) -> AsyncEngine:
+    connector = partial(_open, path, pragmas, busy_seconds)
+
     def create(*_: Any, **__: Any) -> Awaitable[aiosqlite.Connection]:
-        return Connection(connector, begin, busy_seconds)
+        return Connection(connector, begin, path, busy_seconds)
 
     return create_async_engine(
         # The connector knows the file.
@@ -93,18 +100,21 @@ class Connection(aiosqlite.Connection):
 
     Args:
         begin: the statement that opens a transaction, run before the first one in it.
+        path: of the database; its log lies beside it.
         busy_seconds: how long another process may keep a lock.
     """
 
     def __init__(
         self,
-        connector: Callable[[float], sqlite3.Connection],
+        connector: Callable[[], sqlite3.Connection],
         begin: str,
+        path: Path,
         busy_seconds: float,
     ) -> None:
-        super().__init__(partial(connector, busy_seconds), iter_chunk_size=64)
+        super().__init__(connector, iter_chunk_size=64)
         self._thread.daemon = True
         self._begin = begin
+        self._log = path.with_name(f"{path.name}-wal")
         self._wait = f"PRAGMA busy_timeout = {int(busy_seconds * 1000)}"
 
     def cursor(self) -> "Cursor":  # type: ignore[override]  # the dialect needs no more than this
@@ -125,9 +135,20 @@ class Connection(aiosqlite.Connection):
             waiting = partial(self._run_waiting, work)
             await self._execute(waiting)  # type: ignore[no-untyped-call]  # aiosqlite leaves it so
 
+    async def commit(self) -> None:
+        """Write the transaction to the log."""
+        self._conn.commit()
+        if _size(self._log) > LOG_BYTES:
+            await self._execute(self._move_log)  # type: ignore[no-untyped-call]  # as above
+
     async def rollback(self) -> None:
         """Give up the transaction: that takes no time."""
         self._conn.rollback()
+
+    def _move_log(self) -> None:
+        # What is committed stays committed when this fails; the next commit tries again.
+        with suppress(sqlite3.OperationalError):
+            self._conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def _run_first(self, work: Callable[[sqlite3.Connection], None]) -> None:
         if not self._conn.in_transaction:
@@ -140,6 +161,13 @@ class Connection(aiosqlite.Connection):
             self._run_first(work)
         finally:
             self._conn.execute(_NEVER_WAIT)
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 class Cursor:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from contracts.errors import InvalidInput, Unavailable
 from store.database import Database
 from store.invariants import violations
+from store.sqlite import LOG_BYTES
 from tests.postgres import PostgresServer
 from tests.statements import asked_of
 
@@ -172,6 +173,22 @@ async def test_the_loop_goes_on_while_another_process_writes(
     async with database.write() as tx:
         assert (await tx.credits.balance(user)).credits == 150
     other.close()
+    await database.close()
+
+
+async def test_the_log_is_moved_into_the_file_before_it_grows_long(
+    migrated_file: Path, tmp_path: Path, user: str
+) -> None:
+    path = tmp_path / "voicekeep.db"
+    path.write_bytes(migrated_file.read_bytes())
+    database = Database(f"sqlite:///{path}")
+    longest = 0
+    for _ in range(60):
+        async with database.write() as tx:
+            await tx.spaces.create(str(uuid4()), user, "x" * 200_000, None)
+        longest = max(longest, (tmp_path / "voicekeep.db-wal").stat().st_size)
+    assert longest < 2 * LOG_BYTES
+    assert path.stat().st_size > LOG_BYTES
     await database.close()
 
 
