@@ -105,12 +105,13 @@ MEMORY: Final = Task(Use.MEMORY, MemoryShape, _memory, LocalLanguage.memory)
 BLUEPRINT: Final = Task(Use.BLUEPRINT, BlueprintShape, _memories, LocalLanguage.blueprint)
 
 
-def values(request: LanguageRequest, data: str) -> Mapping[str, str]:
+def values(use: Use, request: LanguageRequest, data: str) -> Mapping[str, str]:
     """What goes into a prompt."""
+    asked = _numbered(request) if use is Use.BLUEPRINT else request.instruction
     return {
         "data": data,
         "language": named_language(request.language),
-        "instruction": _numbered(request) or request.instruction,
+        "instruction": asked,
         "role": request.role,
     }
 

@@ -115,7 +115,7 @@ class PromptedTier:
 
     async def _finish(self, task: Task[Any, Text], errand: Errand) -> tuple[Text, PromptRef | None]:
         ours = prompt(task.use, errand.request.prompt_version)
-        filled = ours.filled(values(errand.request, fenced(_shown(errand.material))))
+        filled = ours.filled(values(task.use, errand.request, fenced(_shown(errand.material))))
 
         async def written() -> tuple[Text, Usage]:
             reply = await self._model.ask(filled, task.shape)
@@ -162,7 +162,7 @@ class PromptedTier:
         self, task: Task[Any, Text], errand: Errand, part: Material, limit: int
     ) -> str:
         ours = prompt(NOTES)
-        told = values(errand.request, fenced(_shown([part])))
+        told = values(task.use, errand.request, fenced(_shown([part])))
         wanted = prompt(task.use, errand.request.prompt_version).as_task(told)
         filled = ours.filled({**told, "instruction": wanted, "limit": str(limit)})
         key = _key(ours.ref, wanted, part.lines)
