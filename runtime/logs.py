@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from traceback import extract_tb
 from typing import Any, Final
 
 import structlog
@@ -28,6 +29,20 @@ _SIGNED_QUERY: Final = re.compile(
     r"(?i)(?P<url>\bhttps?://[^\s?\"']+)\?[^\s\"']*"
     r"(sig|signature|token|x-amz-[a-z]+|temp_url_sig|expires|key)=[^\s\"']*"
 )
+
+MOST_SAID: Final = 300
+_SPEAK_OF_CODE: Final = frozenset(
+    {
+        "AttributeError",
+        "ImportError",
+        "ModuleNotFoundError",
+        "NameError",
+        "OperationalError",
+        "ProgrammingError",
+        "TypeError",
+    }
+)
+"""Their messages name functions, types, tables and columns, never what is in them."""
 
 _QUIET: Final = ("httpx", "httpcore", "asyncio", "uvicorn.access", "aiosqlite", "alembic")
 """Talkative libraries: warnings and worse only. Requests are logged by the API itself."""
@@ -75,6 +90,8 @@ def configure(settings: LogSettings, *, quiet: bool = False) -> None:
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    # Failed activities are logged by the interceptor, with their code.
+    logging.getLogger("temporalio.activity").setLevel(logging.ERROR)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
@@ -114,26 +131,34 @@ def _describe_exception(
 ) -> MutableMapping[str, Any]:
     """An exception as its type and its frames.
 
-    Its message, and the values in a full trace, may quote speech or tokens: they stay out.
+    Its message, and the values in a full trace, may quote speech or tokens: they stay out, unless
+    messages of its kind only ever speak of code.
     """
-    info = event.pop("exc_info", None)
-    if info is True:
-        info = sys.exc_info()
-    elif isinstance(info, BaseException):
-        info = (type(info), info, info.__traceback__)
-    if not info or info[0] is None:
-        return event
-    event["error"] = info[0].__name__
-    event["frames"] = frames_of(info[1])
+    error = _error_of(event.pop("exc_info", None))
+    if error is not None:
+        event["error"] = type(error).__name__
+        event["frames"] = frames_of(error)
+        if event["error"] in _SPEAK_OF_CODE:
+            event["said"] = str(error).partition("\n")[0][:MOST_SAID]
     return event
 
 
+def _error_of(info: Any) -> BaseException | None:
+    """The exception behind what loggers take as ``exc_info``."""
+    if isinstance(info, BaseException):
+        return info
+    if info is True:
+        return sys.exc_info()[1]
+    return info[1] if info else None
+
+
 def frames_of(error: BaseException) -> list[str]:
-    """Where an exception came from, innermost last: ``file:line function``."""
-    found: list[str] = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        found.append(f"{code.co_filename}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return found
+    """Where an exception came from, innermost last: ``file:line function``.
+
+    Frames of libraries are left out, but for the innermost.
+    """
+    found = [
+        (frame.filename, frame.lineno, frame.name) for frame in extract_tb(error.__traceback__)
+    ]
+    kept = [frame for frame in found if "site-packages" not in frame[0]] + found[-1:]
+    return [f"{name}:{line} {function}" for name, line, function in dict.fromkeys(kept)]

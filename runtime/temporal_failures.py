@@ -1,6 +1,5 @@
 """What an activity's failure looks like to Temporal."""
 
-import traceback
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final, NoReturn
@@ -89,15 +88,11 @@ def _report(failure: Failure, attempt: int) -> None:
 def _crash(error: Exception, info: activity.Info) -> NoReturn:
     """Log where a bug is and fail with its type alone.
 
-    Messages of unknown exceptions quote the data they choked on (words, tokens, addresses): they go
-    neither into the history nor into the log.
+    Messages of unknown exceptions quote the data they choked on (words, tokens, addresses): they
+    stay out of the history, and of the log too (``runtime.logs``).
     """
-    frames = [
-        f"{frame.filename}:{frame.lineno} {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)
-    ]
     kind = type(error).__name__
-    log.error("activity.crashed", error=kind, attempt=info.attempt, frames=frames)
+    log.error("activity.crashed", attempt=info.attempt, exc_info=error)
     raise ApplicationError(
         f"{info.activity_type} met an unexpected {kind}", type="internal_error"
     ) from None

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import logging
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import structlog
 from pydantic import SecretBytes
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ActivityError, ApplicationError, ApplicationErrorCategory
@@ -19,6 +21,7 @@ from temporalio.worker import Replayer, Worker
 from contracts import ids
 from contracts.errors import Unavailable
 from contracts.queues import MAIN
+from runtime import logs
 from runtime.addresses import port_of, reserve
 from runtime.polling import hosts_by_queue
 from runtime.schedules import prepare
@@ -212,10 +215,21 @@ async def test_what_a_failure_carries_comes_along_as_its_detail(client: Client) 
     assert list(failure.details) == [{"requiredCredits": 3, "availableCredits": 1}]
 
 
+@pytest.fixture
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("_logging_as_before")
 @pytest.mark.parametrize("name", ["ValueError", "KeyError"])
 async def test_the_words_of_an_unknown_exception_reach_neither_history_nor_log(
-    client: Client, caplog: pytest.LogCaptureFixture, name: str
+    client: Client, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
+    logs.configure(load(None, LOG_FORMAT="json").logs)
     # Sealed, so that the input itself is no hit.
     sealed = await connect(
         load(None, TEMPORAL_ADDRESS=client.service_client.config.target_host).temporal.model_copy(
@@ -227,7 +241,9 @@ async def test_the_words_of_an_unknown_exception_reach_neither_history_nor_log(
     assert (failure.type, failure.non_retryable) == ("internal_error", False)
     assert failure.message == f"obey met an unexpected {name}"
     assert failure.cause is None
-    assert PLANTED not in caplog.text
+    said = capsys.readouterr().err
+    assert '"activity.crashed"' in said
+    assert PLANTED not in said
 
 
 async def test_with_keys_nothing_readable_is_stored_and_the_history_still_replays(

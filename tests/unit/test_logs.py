@@ -1,10 +1,12 @@
 import json
 import logging
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import structlog
+from pydantic import TypeAdapter
 
 from runtime import logs
 from runtime.settings import load
@@ -41,7 +43,7 @@ def test_an_event_is_one_line_of_json_on_stderr(capsys: pytest.CaptureFixture[st
     assert (line["level"], line["timestamp"][-1]) == ("info", "Z")
 
 
-@pytest.mark.parametrize("name", ["uvicorn.error", "temporalio.activity", "anything.else"])
+@pytest.mark.parametrize("name", ["uvicorn.error", "temporalio.worker", "anything.else"])
 def test_other_libraries_go_through_the_same_chain(
     capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -140,6 +142,32 @@ def test_an_exception_is_logged_as_type_and_place_never_with_what_it_says(
         assert line["error"] == "ValueError"
         assert line["frames"][-1].endswith("fail")
         assert "spoke" not in json.dumps(line)
+
+
+def test_an_exception_whose_kind_speaks_of_code_alone_is_told_in_its_own_words(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configured()
+    with sqlite3.connect(":memory:") as connection:
+        try:
+            connection.execute("select nothing")
+        except sqlite3.OperationalError:
+            structlog.get_logger().exception("thing.broke")
+    connection.close()
+    [line] = lines(capsys)
+    assert line["said"] == "no such column: nothing"
+
+
+def test_frames_of_libraries_are_left_out_but_for_the_innermost(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configured()
+    try:
+        TypeAdapter(int).validate_json("{")
+    except ValueError:
+        structlog.get_logger().exception("thing.broke")
+    [line] = lines(capsys)
+    assert ["site-packages" in frame for frame in line["frames"]] == [False, True]
 
 
 def test_the_level_is_the_settings(capsys: pytest.CaptureFixture[str]) -> None:
