@@ -337,7 +337,9 @@ class LogSettings(Group):
 
     title = "Logs"
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", validation_alias="LOG_LEVEL", description="`debug`, `info`, `warning` or `error`"
+        "info",
+        validation_alias="LOG_LEVEL",
+        description="`debug`, `info`, `warning` or `error`",
     )
     format: Literal["auto", "json", "console"] = Field(
         "auto",

@@ -150,12 +150,12 @@ def test_an_exception_whose_kind_speaks_of_code_alone_is_told_in_its_own_words(
     configured()
     with sqlite3.connect(":memory:") as connection:
         try:
-            connection.execute("select nothing")
+            connection.execute("select missing from sqlite_master")
         except sqlite3.OperationalError:
             structlog.get_logger().exception("thing.broke")
     connection.close()
     [line] = lines(capsys)
-    assert line["said"] == "no such column: nothing"
+    assert line["said"] == "no such column: missing"
 
 
 def test_frames_of_libraries_are_left_out_but_for_the_innermost(
