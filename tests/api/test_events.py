@@ -17,7 +17,7 @@ from api.routes.events import _stream
 from contracts.errors import Unavailable
 from contracts.jobs import JobState, Step
 from store.database import Database, Transaction
-from tests.api.front import API, Front, User, wav
+from tests.api.front import API, Front, User
 from tests.api.sockets import events_of, served
 
 RUN = JobState.RUNNING
@@ -250,32 +250,3 @@ async def test_a_watcher_that_hangs_up_is_forgotten(
             break
     while front.services.events._watchers:
         await asyncio.sleep(0.01)
-
-
-async def test_an_upload_whose_client_hangs_up_leaves_nothing(
-    live: tuple[Front, httpx.AsyncClient],
-) -> None:
-    front, client = live
-    anna = front.user()
-    port = client.base_url.port
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    head = (
-        f"POST {API}/memos/upload HTTP/1.1\r\nHost: x\r\nAuthorization: "
-        f"{anna.headers['Authorization']}\r\nContent-Type: multipart/form-data; boundary=b\r\n"
-        "Content-Length: 50000000\r\n\r\n"
-        '--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-    )
-    writer.write(head.encode() + wav(120.0))
-    await writer.drain()
-    while not front.stored:
-        await asyncio.sleep(0.01)
-    writer.close()
-    await writer.wait_closed()
-    while front.stored:
-        await asyncio.sleep(0.01)
-    async with front.database.read() as tx:
-        while await tx.media.abandoned(older_than_seconds=-60, limit=10):
-            await asyncio.sleep(0.01)
-    assert front.starter.started == []
-    assert reader.at_eof() or await reader.read() == b""
-    assert (await client.get("/health/live")).status_code == 200
