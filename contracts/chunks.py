@@ -9,6 +9,9 @@ from contracts.values import Value
 OVERLAP_SECONDS: Final = 2.0
 """What both sides of a cut hear, where it had to be made in the middle of speech."""
 
+LEAST_SHARE: Final = 1 / 3
+"""Of the most a chunk may be: a shorter one is not worth its call, wherever the silence is."""
+
 SAME_WORD_MS: Final = 400
 """Two recognisers, or one twice, may place a word so far apart."""
 
@@ -75,11 +78,11 @@ def make_chunks(
 
     for second, silent, spoken in (*places, (seconds, True, 0.0)):
         while second - start > most:
-            if best is not None and best[0] > start:
+            if best is not None and best[0] - start >= most * LEAST_SHARE:
                 close(best[0], silent=best[1], spoken=best[2])
                 speech -= best[2]
                 best = None
-            else:  # no place at all: a stretch of speech longer than a chunk may be
+            else:  # a stretch of speech longer than a chunk may be
                 close(start + most, silent=False, spoken=min(spoken, most))
         speech += spoken
         best = (second, silent, speech)

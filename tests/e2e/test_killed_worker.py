@@ -38,6 +38,7 @@ class Mortal(Site):
     def __init__(self, client: Client, folder: Path, vendor: FakeOpenAI) -> None:
         super().__init__(client, folder, vendor)
         self.deaths = 0
+        self.settings_of_worker: dict[str, str] = {}
         self._process: asyncio.subprocess.Process | None = None
 
     def kill(self) -> None:
@@ -64,6 +65,7 @@ class Mortal(Site):
             "OPENAI_BASE_URL": self.vendor.base_url,
             "OPENAI_API_KEY": "test",
             "LOG_LEVEL": "warning",
+            **self.settings_of_worker,
         }
         while True:
             self._process = process = await asyncio.create_subprocess_exec(
