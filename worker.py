@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from activities.audio import AudioActivities, AudioLimits
 from activities.erase import EraseActivities
 from activities.headline import HeadlineActivities
 from activities.memo import MemoActivities
-from activities.ports import Transcriber
+from activities.ports import Headliner, Transcriber, VoiceActivity
 from activities.reconcile import ReconcileActivities, ReconcileAges
 from activities.transcription import TierBounds, TranscriptionActivities
 from contracts import queues
@@ -133,25 +134,53 @@ def media_slots(most: int) -> ResourceBasedSlotSupplier:
     )
 
 
-async def assemble(
-    settings: Settings, database: Database, jobs: TemporalJobs, stack: AsyncExitStack
-) -> list[Activity]:
-    """Build every activity with what it needs; ``stack`` closes what was opened for them."""
-    files = DiskFiles(settings.files_dir)
-    engines = ProcessPool(workers=settings.worker.media_slots or os.cpu_count() or 1)
-    stack.push_async_callback(engines.aclose)
+@dataclass(frozen=True)
+class Engines:
+    """What works on recordings and words."""
+
+    tools: MediaTools
+    voice: VoiceActivity
+    transcribers: Mapping[str, Transcriber]
+    headliner: Headliner
+
+
+async def open_engines(settings: Settings, stack: AsyncExitStack) -> Engines:
+    """The engines of the settings; ``stack`` closes what was opened for them."""
+    pool = ProcessPool(workers=settings.worker.media_slots or os.cpu_count() or 1)
+    stack.push_async_callback(pool.aclose)
     tools = MediaTools(settings.data_dir / "work", ffmpeg=settings.media.ffmpeg)
     stack.push_async_callback(tools.aclose)
     await tools.start()
-    sphinx = Pocketsphinx(engines)
-    tiers = transcribers(settings, sphinx, stack)
+    sphinx = Pocketsphinx(pool)
+    return Engines(
+        tools=tools,
+        voice=sphinx,
+        transcribers=transcribers(settings, sphinx, stack),
+        headliner=LocalHeadline(pool),
+    )
+
+
+async def assemble(
+    settings: Settings,
+    database: Database,
+    jobs: TemporalJobs,
+    stack: AsyncExitStack,
+    engines: Engines | None = None,
+) -> list[Activity]:
+    """Build every activity with what it needs; ``stack`` closes what was opened for them.
+
+    Args:
+        engines: instead of those of the settings.
+    """
+    engines = engines or await open_engines(settings, stack)
+    files = DiskFiles(settings.files_dir)
     memo = MemoActivities(database, files)
     audio = AudioActivities(
         database=database,
         files=files,
-        tools=tools,
-        voice=sphinx,
-        offers=offers(settings, tiers),
+        tools=engines.tools,
+        voice=engines.voice,
+        offers=offers(settings, engines.transcribers),
         limits=AudioLimits(max_seconds=settings.limits.max_audio_hours * 3600),
     )
     bounds = TierBounds(
@@ -159,9 +188,13 @@ async def assemble(
         backoff_seconds=settings.transcription.tier_backoff_seconds,
     )
     transcription = TranscriptionActivities(
-        database=database, files=files, tools=tools, transcribers=tiers, bounds=bounds
+        database=database,
+        files=files,
+        tools=engines.tools,
+        transcribers=engines.transcribers,
+        bounds=bounds,
     )
-    headline = HeadlineActivities(database, LocalHeadline(engines))
+    headline = HeadlineActivities(database, engines.headliner)
     erase = EraseActivities(database, files, jobs, memo)
     reconcile = ReconcileActivities(database, files, jobs, memo, ReconcileAges())
     return [
@@ -206,7 +239,7 @@ def transcribers(
     return found
 
 
-def offers(settings: Settings, tiers: dict[str, Transcriber]) -> tuple[TierOffer, ...]:
+def offers(settings: Settings, tiers: Mapping[str, Transcriber]) -> tuple[TierOffer, ...]:
     """What the plan of a recording is made of."""
     return tuple(
         TierOffer(
