@@ -33,6 +33,19 @@ class JobCredits(Value):
     charged: int = 0
 
 
+class OpenHold(Value):
+    """Credits that are set aside for a job.
+
+    Attributes:
+        key: of the step that held them.
+    """
+
+    key: str
+    user_id: str
+    job_id: str
+    amount: int
+
+
 class EntryKind(StrEnum):
     """What an entry of the ledger did."""
 

@@ -6,13 +6,21 @@ can be paid: both in the condition of one ``UPDATE``, so any number of jobs at o
 ``ledger.py`` has the same rules as constraints. Locks are always taken in that order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, case, delete, exists, func, select, update
+from sqlalchemy import and_, bindparam, case, delete, exists, func, select, true, update
 
-from contracts.credits import Balance, CreditEntry, CreditPage, EntryKind, JobCredits
+from contracts.credits import (
+    Balance,
+    CreditEntry,
+    CreditPage,
+    EntryKind,
+    JobCredits,
+    OpenHold,
+)
 from contracts.errors import Conflict, InsufficientCredits
+from contracts.jobs import ENDS
 from store.columns import Moment, spelled
 from store.expressions import greatest, unless_there
 from store.ledger import (
@@ -25,6 +33,7 @@ from store.ledger import (
     credit_entries,
     credit_holds,
 )
+from store.schema import jobs
 from store.session import Session
 
 STARTING_KEY: Final = "starting_credits"
@@ -130,6 +139,14 @@ _OF_JOB: Final = select(
     func.coalesce(func.sum(_HOLD.charged), 0).label("charged"),
     func.coalesce(func.sum(case((_HOLD.state == SETTLED, 1), else_=0)), 0).label("settled"),
 ).where(_HOLD.job_id == bindparam("own_job"), _HOLD.user_id == bindparam("own_user"))
+
+# Looked up row by row: few holds are open, and there are many jobs. Null: not there at all.
+_JOB_ENDED: Final = (
+    select(jobs.c.state.in_(ENDS)).where(jobs.c.id == _HOLD.job_id).scalar_subquery()
+)
+_LEFT_OVER: Final = select(_HOLD.key, _HOLD.user_id, _HOLD.job_id, _HOLD.amount).where(
+    IS_OPEN, func.coalesce(_JOB_ENDED, true())
+)
 
 
 class Credits:
@@ -318,6 +335,12 @@ class Credits:
         """What a job holds now, and what it has been charged."""
         row = await self._session.row(_OF_JOB, {"own_user": user_id, "own_job": job_id})
         return JobCredits() if row is None else JobCredits(held=row.held, charged=row.charged)
+
+    async def left_over(self, *, after: str, limit: int) -> Sequence[OpenHold]:
+        """Holds of every owner whose job has ended or is gone, by key after ``after``."""
+        statement = _LEFT_OVER.where(_HOLD.key > after).order_by(_HOLD.key).limit(limit)
+        rows = await self._session.rows(statement)
+        return [OpenHold.model_validate(row._asdict()) for row in rows]
 
     async def grant(self, user_id: str, reference: str, amount: int, description: str) -> Balance:
         """Add credits; the same reference again changes nothing. Returns the account after it."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, delete, select, update
+from sqlalchemy import Row, and_, bindparam, delete, func, select, update
 
 from contracts.errors import Conflict
 from contracts.idempotency import IN_USE, KEPT_SECONDS, KeptAnswer
@@ -97,6 +97,25 @@ class Idempotency:
     async def forget(self, user_id: str, key: str) -> None:
         """The work was taken back: the key is free again."""
         await self._session.run(_FORGET, _own(user_id, key))
+
+    async def forget_expired(self, limit: int) -> int:
+        """Remove the oldest keys of every owner whose 24 hours are over; returns how many.
+
+        Args:
+            limit: about how many at most: those of one moment go together.
+        """
+        created = idempotency_keys.c.created_at
+        oldest = (
+            select(created)
+            .where(created < self._session.before(KEPT_SECONDS))
+            .order_by(created)
+            .limit(limit)
+            .subquery()
+        )
+        until = await self._session.value(select(func.max(oldest.c.created_at)))
+        if until is None:
+            return 0
+        return await self._session.run(delete(idempotency_keys).where(created <= until))
 
 
 def _own(user_id: str, key: str) -> dict[str, Any]:

@@ -1,13 +1,17 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
 import pytest
 
 from contracts.credits import Balance, EntryKind, JobCredits
 from contracts.errors import Conflict, InsufficientCredits
+from contracts.jobs import JobState, Step
+from contracts.memo import MemoJob
 from store.database import Database
 from store.invariants import violations
+
+NewMemo = Callable[..., Awaitable[MemoJob]]
 
 NEW = Balance(credits=150, held=0, total_earned=150, total_spent=0)
 
@@ -262,3 +266,25 @@ async def test_entries_come_in_pages_newest_first(database: Database, user: str)
     assert [entry.amount for entry in (*first.entries, *second.entries)] == [5, 4, 3, 2, 1, 150]
     assert second.next is None
     assert first.entries[0].description == "Top-up 5"
+
+
+async def test_holds_of_ended_and_missing_jobs_are_left_over(
+    database: Database, user: str, new_memo: NewMemo
+) -> None:
+    running, ended = await new_memo(running=True), await new_memo(running=True)
+    async with database.write() as tx:
+        for job in (running, ended):
+            await tx.credits.hold(user, job.job_id, f"{job.job_id}:hold", 2)
+        await tx.credits.hold(user, "gone", "gone:hold", 3)
+        await tx.jobs.move(ended.job_id, user, JobState.FAILED, step=Step.DONE)
+        found = await tx.credits.left_over(after="", limit=9)
+        page = await tx.credits.left_over(after=found[0].key, limit=1)
+        assert {(hold.job_id, hold.user_id, hold.amount) for hold in found} == {
+            (ended.job_id, user, 2),
+            ("gone", user, 3),
+        }
+        assert page == found[1:]
+        for hold in found:
+            await tx.credits.release(hold.user_id, hold.job_id, f"{hold.key}:left")
+        assert await tx.credits.left_over(after="", limit=9) == []
+    assert await ledger_is_sound(database)
