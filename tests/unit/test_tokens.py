@@ -154,6 +154,7 @@ REFUSED: dict[str, Callable[[], str]] = {
     "key for encryption": lambda: sign(kid="enc"),
     "key brought along in the header": own_key_in_header,
     "critical extension": lambda: by_hand(claims(), crit=["exp"]),
+    "critical extension the library knows": lambda: by_hand(claims(), crit=["b64"], b64=True),
     "no token": lambda: "garbage",
     "two parts": lambda: "a.b",
     "four parts": lambda: sign() + ".x",
