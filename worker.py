@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -25,16 +24,12 @@ from activities.audio import AudioActivities, AudioLimits
 from activities.erase import EraseActivities
 from activities.headline import HeadlineActivities
 from activities.memo import MemoActivities
-from activities.ports import Headliner, Transcriber, VoiceActivity
+from activities.ports import Transcriber
 from activities.reconcile import ReconcileActivities, ReconcileAges
 from activities.transcription import TierBounds, TranscriptionActivities
 from contracts import queues
 from contracts.tiers import TierOffer
-from providers.local_headline import LocalHeadline
-from providers.media_tools import MediaTools
-from providers.openai_transcription import OpenAITranscription
-from providers.pocketsphinx import Pocketsphinx
-from providers.process_pool import ProcessPool
+from engines import Engines, open_engines
 from runtime.metrics import make_runtime
 from runtime.notify import announce_ready
 from runtime.settings import Settings
@@ -134,32 +129,6 @@ def media_slots(most: int) -> ResourceBasedSlotSupplier:
     )
 
 
-@dataclass(frozen=True)
-class Engines:
-    """What works on recordings and words."""
-
-    tools: MediaTools
-    voice: VoiceActivity
-    transcribers: Mapping[str, Transcriber]
-    headliner: Headliner
-
-
-async def open_engines(settings: Settings, stack: AsyncExitStack) -> Engines:
-    """The engines of the settings; ``stack`` closes what was opened for them."""
-    pool = ProcessPool(workers=settings.worker.media_slots or os.cpu_count() or 1)
-    stack.push_async_callback(pool.aclose)
-    tools = MediaTools(settings.data_dir / "work", ffmpeg=settings.media.ffmpeg)
-    stack.push_async_callback(tools.aclose)
-    await tools.start()
-    sphinx = Pocketsphinx(pool)
-    return Engines(
-        tools=tools,
-        voice=sphinx,
-        transcribers=transcribers(settings, sphinx, stack),
-        headliner=LocalHeadline(pool),
-    )
-
-
 async def assemble(
     settings: Settings,
     database: Database,
@@ -214,29 +183,6 @@ async def assemble(
         erase.erase_memo,
         reconcile.heal,
     ]
-
-
-def transcribers(
-    settings: Settings, sphinx: Pocketsphinx, stack: AsyncExitStack
-) -> dict[str, Transcriber]:
-    """The engine behind each configured tier, by the tier's name, in the order they are tried."""
-    wanted = settings.transcription
-    found: dict[str, Transcriber] = {}
-    for name in wanted.tiers():
-        if name == "openai":
-            key = wanted.openai_api_key
-            vendor = OpenAITranscription(
-                api_key=key.get_secret_value() if key else "",
-                base_url=wanted.openai_base_url,
-                model=wanted.openai_transcription_model,
-                timeout=wanted.vendor_call_timeout_seconds,
-                max_bytes=wanted.openai_transcription_max_mb << 20,
-            )
-            stack.push_async_callback(vendor.aclose)
-            found[name] = vendor
-        else:
-            found[name] = sphinx
-    return found
 
 
 def offers(settings: Settings, tiers: Mapping[str, Transcriber]) -> tuple[TierOffer, ...]:

@@ -42,6 +42,9 @@ class MemoActivities:
             key = ids.step_key(job.job_id, "hold", job.round)
             price = transcription_price(job.claimed_seconds)
             held = await tx.credits.hold(job.user_id, job.job_id, key, price)
+            await tx.memos.set_processing(
+                job.memo_id, job.user_id, TRANSCRIPTION, MemoStatus.PROCESSING
+            )
             earlier = None
             if job.round > 1:
                 earlier = await tx.transcripts.find(job.job_id, job.user_id)

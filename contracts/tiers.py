@@ -139,23 +139,23 @@ def _chunk_seconds(capabilities: Capabilities, facts: AudioFacts) -> float:
     return 0.0 if facts.seconds <= longest else longest * CHUNK_SHARE
 
 
-class Next(StrEnum):
-    """What follows a failed attempt."""
-
-    SAME_TIER_CONVERTED = "same_tier_converted"
-    NEXT_TIER = "next_tier"
-
-
-def after_failure(code: str, *, converted: bool) -> Next:
-    """What follows a tier that failed with this code, when its own tries are used up.
+def after_failure(
+    code: str, tier: PlannedTier, rest: Sequence[PlannedTier]
+) -> tuple[PlannedTier, ...]:
+    """The tiers that are left when one has failed and its own tries are used up.
 
     Args:
         code: the failure's code (``contracts.errors``).
-        converted: whether the tier already had the converted file.
+        rest: the tiers planned after it.
     """
-    if code == "format_not_taken" and not converted:
-        return Next.SAME_TIER_CONVERTED
-    return Next.NEXT_TIER
+    if code == "format_not_taken" and not tier.convert:
+        if not any(other.provider == tier.provider and other.convert for other in rest):
+            return (tier.model_copy(update={"convert": True}), *rest)
+        # The provider has a tier for the converted file; its others would refuse it again.
+        return tuple(other for other in rest if other.provider != tier.provider or other.convert)
+    if code == "too_long_for_provider":
+        return tuple(other for other in rest if other.provider != tier.provider)
+    return tuple(rest)
 
 
 class AttemptOutcome(StrEnum):

@@ -222,7 +222,7 @@ async def _payload_keys(settings: Settings) -> str:
 
 async def _openai(settings: Settings) -> str:
     wanted = settings.transcription
-    if "openai" not in wanted.tiers():
+    if "openai" not in settings.tiers:
         raise NotInUse("off: set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own")
     base = wanted.openai_base_url or "https://api.openai.com/v1"
     key = wanted.openai_api_key.get_secret_value() if wanted.openai_api_key else ""

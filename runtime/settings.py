@@ -30,7 +30,7 @@ from runtime.settings_groups import (
     WorkerSettings,
 )
 from runtime.settings_language import LanguageSettings, SpeechEngineSettings
-from runtime.settings_values import InvalidSetting
+from runtime.settings_values import TIERS, InvalidSetting
 
 ENV_FILE: Final = Path(".env")
 
@@ -71,6 +71,24 @@ class Settings(BaseModel):
         if self.database.database_url is not None:
             return self.database.database_url.get_secret_value()
         return f"sqlite+aiosqlite:///{self.data_dir / 'voicekeep.db'}"
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Names of the transcription tiers in the order they are tried."""
+        if self.transcription.transcription_tiers:
+            return self.transcription.transcription_tiers
+        regions = {key.region for key in self.azure.speech_keys()}
+        wanted = self.transcription
+        configured = {
+            "azure-fast": bool(regions),
+            "azure-fast-other-region": len(regions) > 1,
+            "azure-fast-converted": bool(regions),
+            "openai": wanted.openai_api_key is not None or wanted.openai_base_url is not None,
+            "gemini": self.language.gemini_api_key is not None,
+            "whisper": self.engines.whisper_model is not None,
+            "local": True,
+        }
+        return tuple(name for name in TIERS if configured[name])
 
     @property
     def language_setup(self) -> LanguageSetup:

@@ -12,7 +12,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contracts.queues import MAIN, MEDIA
 from runtime.settings_values import (
-    TIERS,
     Issuer,
     PayloadKey,
     check_bind_address,
@@ -283,7 +282,8 @@ class TranscriptionSettings(Group):
     transcription_tiers: Annotated[Names, AfterValidator(check_tiers)] = Field(
         (),
         validation_alias="TRANSCRIPTION_TIERS",
-        description="comma list of `openai`, `local`, tried in this order; else what is configured",
+        description="comma list, tried in this order: `azure-fast`, `azure-fast-other-region`, "
+        "`azure-fast-converted`, `openai`, `gemini`, `whisper`, `local`; else what is configured",
     )
     tier_tries: int = Field(
         2,
@@ -323,13 +323,6 @@ class TranscriptionSettings(Group):
         gt=0,
         description="largest file the tier `openai` takes; longer recordings go in chunks below it",
     )
-
-    def tiers(self) -> tuple[str, ...]:
-        """Names of the tiers in the order they are tried."""
-        if self.transcription_tiers:
-            return self.transcription_tiers
-        openai = self.openai_api_key is not None or self.openai_base_url is not None
-        return TIERS if openai else TIERS[1:]
 
 
 class LogSettings(Group):

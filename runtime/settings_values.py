@@ -12,7 +12,15 @@ from contracts.errors import InvalidInput
 from contracts.values import Value
 
 AES_KEY_BYTES: Final = 32
-TIERS: Final = ("openai", "local")
+TIERS: Final = (
+    "azure-fast",
+    "azure-fast-other-region",
+    "azure-fast-converted",
+    "openai",
+    "gemini",
+    "whisper",
+    "local",
+)
 """Transcription tiers of this version, in their default order."""
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _BIND: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:\s]+):(?P<port>\d{1,5})")

@@ -61,6 +61,7 @@ class Site:
                 "TRANSCRIPTION_TIERS": "openai",
                 "OPENAI_BASE_URL": self.vendor.base_url,
                 "OPENAI_API_KEY": "test",
+                "LANGUAGE_MODEL_TIERS": "local",
             }
             | overrides,
         )

@@ -29,7 +29,7 @@ with workflow.unsafe.imports_passed_through():
         SettleMemo,
         TranscribeTier,
     )
-    from contracts.tiers import Next, PlannedTier, after_failure
+    from contracts.tiers import PlannedTier, after_failure
     from contracts.transcript import TranscriptRef
     from workflows import policies
     from workflows.long_audio import LongAudio
@@ -98,16 +98,20 @@ class MemoWorkflow:
     async def _by_tiers(self, audio: ProbedAudio) -> TranscriptRef | None:
         """Try the tiers in their order; none when nothing was said."""
         heard_nothing = False
-        for number, tier in enumerate(audio.plan):
+        tiers = audio.plan
+        while tiers:
+            tier, rest = tiers[0], tiers[1:]
             if tier.chunk_seconds:
-                return await self._in_chunks(audio.facts, audio.plan[number:])
-            transcript = await self._by_tier(tier, audio.facts)
-            if transcript is not None:
-                return transcript
+                return await self._in_chunks(audio.facts, tiers)
+            try:
+                return await self._attempt(tier, audio.facts)
+            except StepFailed as step:
+                self._failure = step.failure
             if self._failure.code == NoSpeech.code:
                 if not await self._speech(audio.facts):
                     return None
                 heard_nothing = True
+            tiers = after_failure(self._failure.code, tier, rest)
         if heard_nothing:
             return None
         raise StepFailed(self._failure, final=True)
@@ -120,24 +124,10 @@ class MemoWorkflow:
         self._tell(f"Transcribing {facts.seconds:.0f} s in chunks, first by `{tiers[0].name}`")
         return await LongAudio(self._job, converted.key, facts, tiers).transcribe()
 
-    async def _by_tier(self, tier: PlannedTier, facts: AudioFacts) -> TranscriptRef | None:
-        """One tier, with the original or the converted file; none when the next one is to try."""
-        convert = tier.convert
-        while True:
-            try:
-                return await self._attempt(tier, facts, convert=convert)
-            except StepFailed as step:
-                self._failure = step.failure
-            if after_failure(self._failure.code, converted=convert) is Next.NEXT_TIER:
-                return None
-            convert = True
-
-    async def _attempt(
-        self, tier: PlannedTier, facts: AudioFacts, *, convert: bool
-    ) -> TranscriptRef:
+    async def _attempt(self, tier: PlannedTier, facts: AudioFacts) -> TranscriptRef:
         job = self._job
         key, heard = job.audio_path, facts
-        if convert:
+        if tier.convert:
             converted = await self._convert(facts)
             key, heard = converted.key, as_converted(facts, converted.size)
         self._tell(f"Transcribing {facts.seconds:.0f} s by tier `{tier.name}`")

@@ -7,7 +7,7 @@ from contracts.audio import MediaKind
 from contracts.credits import Balance
 from contracts.errors import InsufficientCredits
 from contracts.jobs import JobFailure, JobState, Step
-from contracts.memo import EndMemo, MemoJob, SettleMemo
+from contracts.memo import EndMemo, MemoJob, MemoStatus, SettleMemo
 from contracts.transcript import TranscriptRef
 from store.database import Database
 from tests.activities.conftest import NewMemo
@@ -43,6 +43,10 @@ async def test_reserving_twice_holds_once(
         assert (reserved.present, reserved.held) == (True, 3)
     assert (await balance(database, job)).held == 3
     assert await state(database, job) is JobState.RUNNING
+    async with database.read() as tx:
+        memo_row = await tx.memos.find(job.memo_id, job.user_id)
+    assert memo_row is not None
+    assert memo_row.status is MemoStatus.PROCESSING
 
 
 async def test_a_withdrawn_row_is_not_reserved_for(

@@ -44,6 +44,7 @@ async def test_a_process_killed_during_the_vendors_call_costs_nothing_twice(
         "TRANSCRIPTION_TIERS": "openai",
         "OPENAI_BASE_URL": vendor.base_url,
         "OPENAI_API_KEY": "test",
+        "LANGUAGE_MODEL_TIERS": "local",
         "HEARTBEAT_TIMEOUT_SECONDS": "5",
     }
     with running(data, **settings) as (up, ready):

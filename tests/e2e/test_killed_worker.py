@@ -64,6 +64,7 @@ class Mortal(Site):
             "TRANSCRIPTION_TIERS": "openai",
             "OPENAI_BASE_URL": self.vendor.base_url,
             "OPENAI_API_KEY": "test",
+            "LANGUAGE_MODEL_TIERS": "local",
             "LOG_LEVEL": "warning",
             **self.settings_of_worker,
         }

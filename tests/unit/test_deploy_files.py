@@ -48,7 +48,13 @@ def test_the_image_holds_every_package_and_nothing_else_of_the_checkout() -> Non
     beside_the_product = {"benchmarks", "tests", "tools"}
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - beside_the_product
     locks = {"deploy/requirements.lock", "deploy/build.lock"}
-    assert set(allowed) == packages | locks | {"pyproject.toml", "LICENSE", "worker.py", "cli.py"}
+    assert set(allowed) == packages | locks | {
+        "pyproject.toml",
+        "LICENSE",
+        "worker.py",
+        "engines.py",
+        "cli.py",
+    }
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert {match[0] for match in re.findall(r"(?m)^COPY ((\w+) \2)$", dockerfile)} == {
         f"{name} {name}" for name in packages

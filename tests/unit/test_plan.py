@@ -1,7 +1,7 @@
 """The order of tiers for one recording."""
 
 from contracts.audio import AudioFacts
-from contracts.tiers import Capabilities, PlannedTier, TierOffer, plan
+from contracts.tiers import Capabilities, PlannedTier, TierOffer, after_failure, plan
 
 FACTS = AudioFacts(
     container="mov", codec="aac", seconds=3600, sample_rate=44_100, channels=1, size=20_000_000
@@ -48,3 +48,32 @@ def test_the_order_is_the_configured_one_without_those_that_do_not_know_the_lang
     assert [tier.name for tier in plan(FACTS, (), offers)] == ["a", "b"]
     assert [tier.name for tier in plan(FACTS, ("de-DE",), offers)] == ["b"]
     assert [tier.name for tier in plan(FACTS, ("de-DE",), offers[:1])] == ["a"]
+
+
+FAST = PlannedTier(name="azure-fast", provider="azure")
+OTHER = PlannedTier(name="azure-fast-other-region", provider="azure")
+CONVERTED = PlannedTier(name="azure-fast-converted", provider="azure", convert=True)
+LOCAL = PlannedTier(name="local", provider="pocketsphinx", convert=True)
+
+
+def test_a_refused_format_goes_to_the_tier_that_converts() -> None:
+    left = after_failure("format_not_taken", FAST, (OTHER, CONVERTED, LOCAL))
+    assert left == (CONVERTED, LOCAL)
+
+
+def test_a_refused_format_is_converted_for_the_same_tier_where_none_is_for_that() -> None:
+    left = after_failure("format_not_taken", FAST, (LOCAL,))
+    assert left == (FAST.model_copy(update={"convert": True}), LOCAL)
+
+
+def test_a_format_refused_even_converted_goes_to_the_next_tier() -> None:
+    assert after_failure("format_not_taken", CONVERTED, (LOCAL,)) == (LOCAL,)
+
+
+def test_too_long_for_a_provider_is_too_long_for_its_other_tiers() -> None:
+    assert after_failure("too_long_for_provider", FAST, (OTHER, CONVERTED, LOCAL)) == (LOCAL,)
+
+
+def test_every_other_failure_goes_to_the_next_tier() -> None:
+    for code in ("provider_busy", "provider_out", "provider_broken", "worker_lost", "no_speech"):
+        assert after_failure(code, FAST, (OTHER, LOCAL)) == (OTHER, LOCAL)

@@ -152,12 +152,12 @@ def test_payload_keys_are_read_in_their_order(monkeypatch: pytest.MonkeyPatch) -
 def test_tiers_are_what_is_configured_unless_they_are_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert load().transcription.tiers() == ("local",)
+    assert load().tiers == ("local",)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1/")
-    assert load().transcription.tiers() == ("openai", "local")
+    assert load().tiers == ("openai", "local")
     assert load().transcription.openai_base_url == "http://127.0.0.1:9/v1"
     monkeypatch.setenv("TRANSCRIPTION_TIERS", "local, openai")
-    assert load().transcription.tiers() == ("local", "openai")
+    assert load().tiers == ("local", "openai")
 
 
 def test_each_identity_provider_adds_its_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
