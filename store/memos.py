@@ -9,21 +9,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sqlalchemy import (
-    ColumnElement,
     Row,
-    Select,
     Update,
     and_,
     bindparam,
     case,
     delete,
     exists,
-    func,
-    literal,
     or_,
     select,
-    tuple_,
-    union_all,
     update,
 )
 
@@ -31,8 +25,9 @@ from contracts.errors import Conflict, NotFound
 from contracts.headline import Headline
 from contracts.memo import EraseReceipt, Memo, MemoPage, MemoStatus
 from contracts.paging import Cursor
-from store.columns import Id, Moment
+from store.columns import Moment
 from store.expressions import by_dialect, greatest, merged, unless_there
+from store.memo_pages import PAGE, PAGE_AFTER, TOTAL
 from store.schema import (
     jobs,
     memo_counts,
@@ -188,28 +183,19 @@ class Memos:
 
         ``total`` is counted only when no ``after`` is given.
         """
-        statement = _page(user_id, limit + 1, offset, after)
-        memos_found = [_memo(row) for row in await self._session.rows(statement)]
+        own = {"own_user": user_id}
+        values = {**own, "count": limit + 1, "offset": offset, "most": limit + 1 + offset}
+        statement = PAGE
+        if after is not None:
+            statement = PAGE_AFTER
+            values |= {"after_at": after.created_at, "after_id": after.id}
+        found = [_memo(row) for row in await self._session.rows(statement, values)]
         following = None
-        if len(memos_found) > limit:
-            last = memos_found[limit - 1]
+        if len(found) > limit:
+            last = found[limit - 1]
             following = Cursor(created_at=last.created_at, id=last.id)
-        total = None if after is not None else await self._total(user_id)
-        return MemoPage(memos=tuple(memos_found[:limit]), next=following, total=total)
-
-    async def _total(self, user_id: str) -> int:
-        own = (
-            select(func.coalesce(func.sum(memo_counts.c.memos), 0))
-            .where(memo_counts.c.user_id == user_id)
-            .scalar_subquery()
-        )
-        shared = (
-            select(func.count())
-            .select_from(memos)
-            .where(*_visible_by_space(user_id))
-            .scalar_subquery()
-        )
-        return int(await self._session.value(select(own + shared)))
+        total = None if after is not None else await self._session.value(TOTAL, own)
+        return MemoPage(memos=tuple(found[:limit]), next=following, total=total)
 
     async def patch(
         self,
@@ -350,44 +336,6 @@ class Memos:
         statement = _ERASE.where(memos.c.job_id == job_id)
         if await self._session.row(statement, _own(memo_id, user_id)) is not None:
             await self._session.run(_COUNT_DOWN, {"own_user": user_id})
-
-
-def _visible_by_space(user_id: str) -> tuple[ColumnElement[bool], ...]:
-    linked = (
-        select(memo_spaces.c.memo_id)
-        .join(space_members, space_members.c.space_id == memo_spaces.c.space_id)
-        .where(space_members.c.user_id == user_id)
-    )
-    return (memos.c.id.in_(linked), memos.c.user_id != user_id, memos.c.deleted_at.is_(None))
-
-
-def _page(user_id: str, limit: int, offset: int, after: Cursor | None) -> Select[Any]:
-    """Each half brings its newest, by its own index; only those few are sorted together."""
-    order = (memos.c.created_at.desc(), memos.c.id.desc())
-    place = tuple_(memos.c.created_at, memos.c.id)
-    start = []
-    if after is not None:
-        # The types are said: in a tuple they are not taken from the other side.
-        start = [place < tuple_(literal(after.created_at, Moment), literal(after.id, Id))]
-    own = (memos.c.user_id == user_id, memos.c.deleted_at.is_(None))
-    halves = [
-        select(
-            select(memos.c.id)
-            .where(*rows, *start)
-            .order_by(*order)
-            .limit(limit + offset)
-            .subquery()
-        )
-        for rows in (own, _visible_by_space(user_id))
-    ]
-    newest = union_all(*halves).subquery()
-    return (
-        select(memos)
-        .join(newest, newest.c.id == memos.c.id)
-        .order_by(*order)
-        .limit(limit)
-        .offset(offset)
-    )
 
 
 def _own(memo_id: str, user_id: str) -> dict[str, Any]:
