@@ -39,9 +39,11 @@ class PostgresServer:
             "full_page_writes": "off",
         }
         arguments = [item for name, value in options.items() for item in ("-c", f"{name}={value}")]
+        server = [_binary("postgres"), "-D", str(self.folder / "data")]
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(
-                [_binary("postgres"), "-D", str(self.folder / "data"), *arguments],
+                # A test run that is killed takes its server with it.
+                ["setpriv", "--pdeathsig", "INT", "--", *server, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
