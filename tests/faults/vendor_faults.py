@@ -7,8 +7,9 @@ import base64
 import gzip
 import random
 import socket
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, Final, Literal, NamedTuple
@@ -97,18 +98,34 @@ def filled(fault: VendorFault, own: Mapping[str, Mapping[str, Any]]) -> VendorFa
 
 
 @contextmanager
-def elsewhere(place: Place, url: str) -> Iterator[str]:
-    """An address instead of the stand-in's at which the vendor is not.
+def _plain_server() -> Iterator[int]:
+    """The port of a server that knows no TLS and says so at once, to whoever comes."""
 
-    Args:
-        url: of the stand-in, without a path.
-    """
+    def answer(server: socket.socket) -> None:
+        with suppress(OSError):  # closed below
+            while True:
+                client, _ = server.accept()
+                with client:
+                    client.recv(4096)
+                    client.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server,), daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+@contextmanager
+def elsewhere(place: Place) -> Iterator[str]:
+    """An address without a path, at which the vendor is not."""
     with ExitStack() as stack:
         match place:
             case "dns":
                 yield "http://vendor.invalid"
             case "tls":
-                yield url.replace("http://", "https://")
+                yield f"https://127.0.0.1:{stack.enter_context(_plain_server())}"
             case "refused":
                 with socket.create_server(("127.0.0.1", 0)) as free:
                     port = free.getsockname()[1]
