@@ -3,9 +3,14 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Final
 
+from activities.batch import BatchEngine
 from activities.ports import Headliner, MediaTools, Transcriber, VoiceActivity
+from contracts.tiers import TierOffer
+from providers.azure_batch import AzureBatch, BatchOptions
+from providers.azure_blob_staging import AzureBlobStaging
 from providers.azure_fast import AzureFast, FastOptions
 from providers.azure_speech import AzureSpeech, SpeechCredential
 from providers.gemini_client import GeminiServer
@@ -19,19 +24,46 @@ from providers.process_pool import ProcessPool
 from providers.whisper import Whisper, WhisperModel
 from runtime.settings import Settings
 
+AZURE_BATCH: Final = "azure-batch"
+
 
 @dataclass(frozen=True)
 class Engines:
     """What works on recordings and words.
 
     Attributes:
-        transcribers: by the name of their tier, in the order in which they are tried.
+        transcribers: by the name of their tier.
+        batches: likewise, those whose vendor works in its own time.
+        tiers: names in the order in which they are tried; none: that of the transcribers.
     """
 
     tools: MediaTools
     voice: VoiceActivity
     transcribers: Mapping[str, Transcriber]
     headliner: Headliner
+    batches: Mapping[str, BatchEngine] = field(default_factory=dict)
+    tiers: tuple[str, ...] = ()
+
+    def offers(self, call_seconds: float) -> tuple[TierOffer, ...]:
+        """What the plan of a recording is made of.
+
+        Args:
+            call_seconds: bound of one call to a vendor.
+        """
+        return tuple(
+            self._offer(name, call_seconds) for name in self.tiers or tuple(self.transcribers)
+        )
+
+    def _offer(self, name: str, call_seconds: float) -> TierOffer:
+        batch = self.batches.get(name)
+        engine = batch.transcriber if batch else self.transcribers[name]
+        return TierOffer(
+            name=name,
+            provider=engine.provider,
+            capabilities=engine.capabilities,
+            call_seconds=call_seconds,
+            batch=batch is not None,
+        )
 
 
 async def open_engines(settings: Settings, stack: AsyncExitStack) -> Engines:
@@ -44,11 +76,14 @@ async def open_engines(settings: Settings, stack: AsyncExitStack) -> Engines:
     sphinx = Pocketsphinx(pool)
     chain = language_chain(settings.language_setup, pool)
     stack.push_async_callback(chain.aclose)
+    tiers = _Tiers(settings, pool, sphinx, stack)
     return Engines(
         tools=tools,
         voice=sphinx,
-        transcribers=_Tiers(settings, pool, sphinx, stack).all(),
+        transcribers=tiers.transcribers(),
+        batches=tiers.batches(),
         headliner=ChainHeadliner(chain),
+        tiers=settings.tiers,
     )
 
 
@@ -64,8 +99,12 @@ class _Tiers:
         self._stack = stack
         self._azure: AzureSpeech | None = None
 
-    def all(self) -> dict[str, Transcriber]:
-        """Every tier of the settings, by its name, in the order in which they are tried."""
+    def batches(self) -> dict[str, BatchEngine]:
+        """The tiers of the settings whose vendor works in its own time."""
+        return {name: self._azure_batch() for name in self._settings.tiers if name == AZURE_BATCH}
+
+    def transcribers(self) -> dict[str, Transcriber]:
+        """The other tiers of the settings, by their names."""
         build: Mapping[str, Callable[[], Transcriber]] = {
             "azure-fast": self._azure_fast,
             "azure-fast-other-region": lambda: self._azure_fast(AzureSpeech.other_region),
@@ -75,7 +114,7 @@ class _Tiers:
             "whisper": self._whisper,
             "local": lambda: self._sphinx,
         }
-        return {name: build[name]() for name in self._settings.tiers}
+        return {name: build[name]() for name in self._settings.tiers if name != AZURE_BATCH}
 
     def _azure_fast(
         self,
@@ -92,6 +131,25 @@ class _Tiers:
             max_seconds=azure.fast_max_seconds,
         )
         return AzureFast(self._speech(), options, choose=choose, converted=converted)
+
+    def _azure_batch(self) -> BatchEngine:
+        azure = self._settings.azure
+        url, key = azure.blob_url() or "", azure.storage_account_key
+        staging = AzureBlobStaging(
+            account_url=url,
+            account=azure.storage_account_name or "",
+            key=key.get_secret_value() if key else "",
+            container=azure.staging_container,
+            timeout=self._settings.transcription.vendor_call_timeout_seconds,
+        )
+        self._stack.push_async_callback(staging.aclose)
+        options = BatchOptions(
+            locales=azure.speech_locales,
+            speakers=azure.speech_speakers,
+            max_bytes=azure.batch_max_mb << 20,
+            staging_url=url,
+        )
+        return BatchEngine(AzureBatch(self._speech(), options), staging)
 
     def _speech(self) -> AzureSpeech:
         """The credentials and their circuits, shared by all of Azure's tiers."""

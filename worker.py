@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any, Final
@@ -21,14 +21,13 @@ from temporalio.worker import (
 )
 
 from activities.audio import AudioActivities, AudioLimits
+from activities.batch import BatchActivities
 from activities.erase import EraseActivities
 from activities.headline import HeadlineActivities
 from activities.memo import MemoActivities
-from activities.ports import Transcriber
 from activities.reconcile import ReconcileActivities, ReconcileAges
 from activities.transcription import TierBounds, TranscriptionActivities
 from contracts import queues
-from contracts.tiers import TierOffer
 from engines import Engines, open_engines
 from runtime.metrics import make_runtime
 from runtime.notify import announce_ready
@@ -149,7 +148,7 @@ async def assemble(
         files=files,
         tools=engines.tools,
         voice=engines.voice,
-        offers=offers(settings, engines.transcribers),
+        offers=engines.offers(settings.transcription.vendor_call_timeout_seconds),
         limits=AudioLimits(max_seconds=settings.limits.max_audio_hours * 3600),
     )
     bounds = TierBounds(
@@ -162,6 +161,13 @@ async def assemble(
         tools=engines.tools,
         transcribers=engines.transcribers,
         bounds=bounds,
+    )
+    batch = BatchActivities(
+        database=database,
+        files=files,
+        engines=engines.batches,
+        bounds=bounds,
+        poll_seconds=settings.azure.batch_poll_seconds,
     )
     headline = HeadlineActivities(database, engines.headliner)
     erase = EraseActivities(database, files, jobs, memo)
@@ -178,21 +184,11 @@ async def assemble(
         transcription.transcribe,
         transcription.transcribe_chunk,
         transcription.join_chunks,
+        batch.submit,
+        batch.collect,
+        batch.discard,
         headline.headline,
         erase.stop_memo,
         erase.erase_memo,
         reconcile.heal,
     ]
-
-
-def offers(settings: Settings, tiers: Mapping[str, Transcriber]) -> tuple[TierOffer, ...]:
-    """What the plan of a recording is made of."""
-    return tuple(
-        TierOffer(
-            name=name,
-            provider=engine.provider,
-            capabilities=engine.capabilities,
-            call_seconds=settings.transcription.vendor_call_timeout_seconds,
-        )
-        for name, engine in tiers.items()
-    )

@@ -42,6 +42,15 @@ class TierBounds:
     tries: int
     backoff_seconds: float
 
+    def after(self, failure: ProviderFailure, tries: int) -> ProviderFailure:
+        """The failure to raise after so many tries: busy once too often is final."""
+        if not isinstance(failure, ProviderBusy):
+            return failure
+        if tries >= self.tries:
+            return ProviderFailure(failure.message, code=failure.code)
+        pause = failure.retry_after or self.backoff_seconds * 2 ** (tries - 1)
+        return ProviderBusy(failure.message, code=failure.code, retry_after=pause)
+
 
 class TranscriptionActivities:
     """Transcribes with the engine behind a tier and saves what it said."""
@@ -141,25 +150,14 @@ class TranscriptionActivities:
         """Write down how the call in the block ends, when it ends without an answer."""
         most_lost = FREE_TRIES if transcriber.capabilities.free else self._bounds.tries
         try:
-            _check_lost(tries, most_lost)
+            check_lost(tries, most_lost)
             yield
         except ProviderFailure as failure:
             await call.failed(failure)
-            raise self._after(failure, tries.busy + tries.lost + 1) from failure
+            raise self._bounds.after(failure, tries.busy + tries.lost + 1) from failure
         except asyncio.CancelledError:
             await asyncio.shield(call.cancelled())
             raise
-
-    def _after(self, failure: ProviderFailure, tries: int) -> ProviderFailure:
-        """The failure to raise: a busy tier whose tries are used up is final."""
-        if not isinstance(failure, ProviderBusy):
-            return failure
-        if tries >= self._bounds.tries:
-            return ProviderFailure(failure.message, code=failure.code)
-        pause = self._bounds.backoff_seconds * 2 ** (tries - 1)
-        return ProviderBusy(
-            failure.message, code=failure.code, retry_after=failure.retry_after or pause
-        )
 
     async def _listen(
         self, order: TranscribeTier, transcriber: Transcriber
@@ -241,7 +239,12 @@ class TranscriptionActivities:
             )
 
 
-def _check_lost(tries: Tries, most: int) -> None:
+def check_lost(tries: Tries, most: int) -> None:
+    """Give a tier up in whose calls so many workers died.
+
+    Raises:
+        ProviderFailure: ``worker_lost``.
+    """
     if tries.lost >= most:
         raise ProviderFailure("Workers died in every try of this tier", code="worker_lost")
 

@@ -12,13 +12,17 @@ from contracts.transcript import Transcript, TranscriptPart, TranscriptRef
 
 
 class VendorCall:
-    """An attempt that has begun."""
+    """An attempt that has begun.
+
+    Attributes:
+        number: of the attempt within its job.
+    """
 
     def __init__(self, database: Database, order: TranscribeTier, number: int) -> None:
         self._database = database
         self._job = order.job
         self._tier = order.tier
-        self._number = number
+        self.number = number
         self._began = time.monotonic()
 
     @classmethod
@@ -106,7 +110,7 @@ class VendorCall:
         await tx.attempts.end(
             self._job.job_id,
             self._job.user_id,
-            self._number,
+            self.number,
             outcome,
             seconds=self._seconds,
             code=failure.code if failure else None,

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from contracts.audio import AudioFacts
+from contracts.batch import VendorJob
 from contracts.chunks import Chunk
 from contracts.jobs import JobFailure, JobState
 from contracts.paging import Cursor
@@ -136,6 +137,20 @@ class HeardChunk(Value):
     index: int
     tier: str
     words: int
+
+
+class SubmittedBatch(Value):
+    """A job at a vendor, and the number of the attempt it stands for."""
+
+    number: int
+    job: VendorJob
+
+
+class BatchOrder(Value):
+    """Ask for what a submitted job has heard."""
+
+    tier: TranscribeTier
+    submitted: SubmittedBatch
 
 
 class JoinChunks(Value):

@@ -9,6 +9,12 @@ from typing import Final
 from contracts.audio import CONVERTED_BYTES_PER_SECOND, AudioFacts
 from contracts.values import Value
 
+BATCH_FROM_SECONDS: Final = 6900.0
+"""Longer audio goes to batch directly, where a provider has such a tier."""
+
+BATCH_LANGUAGES: Final = frozenset({"de-CH", "de-AT"})
+"""Spoken languages that batch alone transcribes well."""
+
 CHUNK_SHARE: Final = 0.95
 """Of a provider's limit: limits are counted differently by different people."""
 
@@ -70,12 +76,14 @@ class TierOffer(Value):
 
     Attributes:
         call_seconds: bound of one call to the provider.
+        batch: the vendor works it off in its own time.
     """
 
     name: str
     provider: str
     capabilities: Capabilities = Capabilities()
     call_seconds: float = 1200.0
+    batch: bool = False
 
 
 class PlannedTier(Value):
@@ -88,6 +96,7 @@ class PlannedTier(Value):
         chunk_seconds: it takes no more at once; 0: the recording goes whole.
         call_seconds: bound of one call.
         free: an engine of our own: its call takes a slot of the media queue, not a vendor's money.
+        batch: the vendor works it off in its own time.
     """
 
     name: str
@@ -96,6 +105,7 @@ class PlannedTier(Value):
     chunk_seconds: float = 0.0
     call_seconds: float = 1200.0
     free: bool = False
+    batch: bool = False
 
 
 def plan(
@@ -108,7 +118,24 @@ def plan(
     at all. A tier that takes no recording of that length or size gets it in chunks.
     """
     fit = [o for o in offers if o.capabilities.takes_language(languages)] or offers
-    return tuple(_planned(offer, facts) for offer in fit)
+    tiers = tuple(_planned(offer, facts) for offer in fit)
+    for batch in tiers:
+        if batch.batch:
+            tiers = _with_batch(batch, tiers, facts, languages)
+    return tiers
+
+
+def _with_batch(
+    batch: PlannedTier,
+    tiers: tuple[PlannedTier, ...],
+    facts: AudioFacts,
+    languages: Sequence[str],
+) -> tuple[PlannedTier, ...]:
+    """A provider's batch tier stands in for its others where they serve badly or not at all."""
+    directly = facts.seconds > BATCH_FROM_SECONDS or bool(BATCH_LANGUAGES & set(languages))
+    if directly:
+        return (batch, *(t for t in tiers if t.provider != batch.provider))
+    return tuple(t for t in tiers if t.batch or t.provider != batch.provider or not t.chunk_seconds)
 
 
 def _planned(offer: TierOffer, facts: AudioFacts) -> PlannedTier:
@@ -121,6 +148,7 @@ def _planned(offer: TierOffer, facts: AudioFacts) -> PlannedTier:
         chunk_seconds=chunk_seconds,
         call_seconds=offer.call_seconds,
         free=capabilities.free,
+        batch=offer.batch,
     )
 
 
@@ -154,7 +182,7 @@ def after_failure(
         # The provider has a tier for the converted file; its others would refuse it again.
         return tuple(other for other in rest if other.provider != tier.provider or other.convert)
     if code == "too_long_for_provider":
-        return tuple(other for other in rest if other.provider != tier.provider)
+        return tuple(other for other in rest if other.provider != tier.provider or other.batch)
     return tuple(rest)
 
 

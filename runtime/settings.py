@@ -83,6 +83,7 @@ class Settings(BaseModel):
             "azure-fast": bool(regions),
             "azure-fast-other-region": len(regions) > 1,
             "azure-fast-converted": bool(regions),
+            "azure-batch": bool(regions) and self.azure.blob_url() is not None,
             "openai": wanted.openai_api_key is not None or wanted.openai_base_url is not None,
             "gemini": self.language.gemini_api_key is not None,
             "whisper": self.engines.whisper_model is not None,

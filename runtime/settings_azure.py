@@ -127,6 +127,12 @@ class AzureSettings(Group):
         gt=0,
         description="largest file for batch transcription, in MB of 10^6 bytes",
     )
+    batch_poll_seconds: float = Field(
+        30,
+        validation_alias="AZURE_BATCH_POLL_SECONDS",
+        gt=0,
+        description="first pause between two looks at a batch job, growing to 300",
+    )
     storage_account_name: str | None = Field(
         None,
         validation_alias="AZURE_STORAGE_ACCOUNT_NAME",

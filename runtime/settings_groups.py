@@ -283,7 +283,8 @@ class TranscriptionSettings(Group):
         (),
         validation_alias="TRANSCRIPTION_TIERS",
         description="comma list, tried in this order: `azure-fast`, `azure-fast-other-region`, "
-        "`azure-fast-converted`, `openai`, `gemini`, `whisper`, `local`; else what is configured",
+        "`azure-fast-converted`, `azure-batch`, `openai`, `gemini`, `whisper`, `local`; else what "
+        "is configured",
     )
     tier_tries: int = Field(
         2,

@@ -16,6 +16,7 @@ TIERS: Final = (
     "azure-fast",
     "azure-fast-other-region",
     "azure-fast-converted",
+    "azure-batch",
     "openai",
     "gemini",
     "whisper",

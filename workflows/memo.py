@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.tiers import PlannedTier, after_failure
     from contracts.transcript import TranscriptRef
     from workflows import policies
+    from workflows.batch import transcribe_in_batch
     from workflows.long_audio import LongAudio
     from workflows.steps import StepFailed, outcome, short_step
 
@@ -131,6 +132,9 @@ class MemoWorkflow:
             converted = await self._convert(facts)
             key, heard = converted.key, as_converted(facts, converted.size)
         self._tell(f"Transcribing {facts.seconds:.0f} s by tier `{tier.name}`")
+        if tier.batch:
+            order = TranscribeTier(job=job, tier=tier, key=key, facts=heard)
+            return await transcribe_in_batch(order)
         with outcome():
             return await workflow.execute_activity_method(
                 TranscriptionActivities.transcribe,

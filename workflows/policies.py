@@ -36,6 +36,15 @@ PATIENT_RETRY: Final = RetryPolicy(
 PROBE_TRY: Final = timedelta(minutes=3)
 """Fetching the file from storage and reading all its packets; 4 h of audio take about a second."""
 
+COLLECT_TRY: Final = timedelta(minutes=5)
+"""One look at a vendor's job, its results fetched included."""
+
+BATCH: Final = timedelta(hours=24)
+"""How long a vendor may take for a job; queueing alone can take half an hour."""
+
+DISCARD: Final = timedelta(minutes=30)
+"""How long a memo waits for the vendor to delete what it was sent."""
+
 HEADLINE_TRY: Final = timedelta(minutes=3)
 HEADLINE_IN_ALL: Final = timedelta(minutes=15)
 """A memo without a headline is complete: this must not hold it back for long."""

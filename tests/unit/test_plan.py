@@ -77,3 +77,30 @@ def test_too_long_for_a_provider_is_too_long_for_its_other_tiers() -> None:
 def test_every_other_failure_goes_to_the_next_tier() -> None:
     for code in ("provider_busy", "provider_out", "provider_broken", "worker_lost", "no_speech"):
         assert after_failure(code, FAST, (OTHER, LOCAL)) == (OTHER, LOCAL)
+
+
+BATCH = TierOffer(name="azure-batch", provider="azure", batch=True)
+FAST_OFFER = TierOffer(
+    name="azure-fast", provider="azure", capabilities=Capabilities(max_seconds=7000)
+)
+FLOOR = TierOffer(name="local", provider="pocketsphinx")
+
+
+def names(seconds: float, *languages: str) -> list[str]:
+    facts = FACTS.model_copy(update={"seconds": seconds})
+    return [tier.name for tier in plan(facts, languages, (FAST_OFFER, BATCH, FLOOR))]
+
+
+def test_batch_stands_behind_fast_for_ordinary_recordings() -> None:
+    assert names(600) == ["azure-fast", "azure-batch", "local"]
+
+
+def test_long_recordings_and_swiss_and_austrian_german_go_to_batch_directly() -> None:
+    assert names(6901) == ["azure-batch", "local"]
+    assert names(600, "de-CH") == ["azure-batch", "local"]
+
+
+def test_too_long_for_fast_is_for_batch_and_not_for_chunks() -> None:
+    assert after_failure(
+        "too_long_for_provider", FAST, (OTHER, PlannedTier(name="b", provider="azure", batch=True))
+    ) == (PlannedTier(name="b", provider="azure", batch=True),)

@@ -1,0 +1,162 @@
+"""Transcription that a vendor makes in its own time: submit, collect, discard."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from temporalio import activity
+
+from activities.batch_ports import BatchTranscriber, Staging
+from activities.liveness import alive
+from activities.ports import Database, Files
+from activities.transcription import FREE_TRIES, TierBounds, check_lost
+from activities.vendor_call import VendorCall
+from contracts import ids
+from contracts.batch import VendorJob, staging_key
+from contracts.errors import (
+    NoSpeech,
+    NotThereYet,
+    ProviderBusy,
+    ProviderFailure,
+    ProviderOut,
+)
+from contracts.memo import BatchOrder, SubmittedBatch, TranscribeTier
+from contracts.signatures import CONTAINERS
+from contracts.transcript import TranscriptRef, has_speech, join_parts
+
+LONGEST_PAUSE_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class BatchEngine:
+    """A vendor of batch transcription, and where it reads the audio."""
+
+    transcriber: BatchTranscriber
+    staging: Staging
+
+
+class BatchActivities:
+    """A lost answer is looked up before anything is submitted again.
+
+    Args:
+        engines: by the name of their tier.
+        poll_seconds: first pause between two looks at a job, growing to five minutes.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        files: Files,
+        engines: Mapping[str, BatchEngine],
+        bounds: TierBounds,
+        poll_seconds: float,
+    ) -> None:
+        self._database = database
+        self._files = files
+        self._engines = engines
+        self._bounds = bounds
+        self._poll_seconds = poll_seconds
+
+    @activity.defn(name="submit_batch")
+    async def submit(self, order: TranscribeTier) -> SubmittedBatch:
+        """Find the vendor's job of this operation, or stage the audio and make one.
+
+        Raises:
+            ProviderBusy: again after a pause; nothing is submitted while it cannot be looked up.
+            ProviderFailure: final for this tier.
+        """
+        job, engine = order.job, self._engine(order)
+        async with self._database.write() as tx:
+            call, tries = await VendorCall.begin(self._database, tx, order)
+        try:
+            check_lost(tries, FREE_TRIES)
+            async with alive(self._database, job.job_id, job.user_id):
+                vendor_job = await self._found_or_made(order, engine)
+        except ProviderFailure as failure:
+            await call.failed(failure)
+            raise self._bounds.after(failure, tries.busy + 1) from failure
+        return SubmittedBatch(number=call.number, job=vendor_job)
+
+    async def _found_or_made(self, order: TranscribeTier, engine: BatchEngine) -> VendorJob:
+        operation = operation_of(order)
+        found = await engine.transcriber.find(operation)
+        for spare in found[1:]:
+            await engine.transcriber.delete(spare)
+        if found:
+            return found[0]
+        kind = CONTAINERS[order.facts.container]
+        async with self._files.local(order.key) as path:
+            url = await engine.staging.stage(
+                staging_key(operation, kind.extension), path, media_type=kind.media_type
+            )
+        return await engine.transcriber.submit(
+            operation,
+            url,
+            order.facts,
+            languages=order.job.languages,
+            diarization=order.job.diarization,
+        )
+
+    @activity.defn(name="collect_batch")
+    async def collect(self, order: BatchOrder) -> TranscriptRef:
+        """Record the transcript of a job that is done.
+
+        Raises:
+            NotThereYet: it is still at work; asked again later, which writes no history.
+            ProviderBusy: the vendor does not answer now; the job goes on.
+            ProviderFailure: the job failed; final for this tier.
+        """
+        tier, vendor_job = order.tier, order.submitted.job
+        job, engine = tier.job, self._engine(tier)
+        async with self._database.read() as tx:
+            recorded = await tx.transcripts.find(job.job_id, job.user_id)
+        if recorded is not None:
+            return recorded
+        call = VendorCall(self._database, tier, order.submitted.number)
+        try:
+            state = await engine.transcriber.state(vendor_job)
+            if not state.done:
+                raise NotThereYet(
+                    "The vendor's job is still at work",
+                    code="batch_running",
+                    retry_after=self._pause(state.retry_after),
+                )
+            part = await engine.transcriber.results(vendor_job, tier.facts, languages=job.languages)
+            transcript = join_parts([part], tier.facts.seconds)
+            if not has_speech(transcript):
+                raise NoSpeech("The tier heard no words")
+        except ProviderBusy as failure:
+            raise ProviderBusy(
+                failure.message, retry_after=self._pause(failure.retry_after)
+            ) from failure
+        except ProviderFailure as failure:
+            await call.failed(failure)
+            raise
+        return await call.succeeded(transcript)
+
+    def _pause(self, wanted: float | None) -> float:
+        growing = self._poll_seconds * 1.5 ** min(activity.info().attempt - 1, 20)
+        return max(min(growing, LONGEST_PAUSE_SECONDS), wanted or 0.0)
+
+    @activity.defn(name="discard_batch")
+    async def discard(self, order: TranscribeTier) -> int:
+        """Delete the operation's jobs and its staged audio; returns how many things went."""
+        engine = self._engine(order)
+        operation = operation_of(order)
+        jobs = await engine.transcriber.find(operation)
+        for job in jobs:
+            await engine.transcriber.delete(job)
+        kind = CONTAINERS[order.facts.container]
+        staged = await engine.staging.remove(staging_key(operation, kind.extension))
+        return len(jobs) + staged
+
+    def _engine(self, order: TranscribeTier) -> BatchEngine:
+        engine = self._engines.get(order.tier.name)
+        if engine is None:
+            raise ProviderOut(f"The tier {order.tier.name} is not configured on this worker")
+        return engine
+
+
+def operation_of(order: TranscribeTier) -> str:
+    """Idempotency key of the vendor's job."""
+    return ids.step_key(order.job.job_id, order.tier.name, order.job.round)
