@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from contracts.audio import AudioFacts, MediaKind, OwnedKey, StoredFile
-from contracts.credits import JobCredits
+from contracts.credits import JobCredits, OpenHold
 from contracts.headline import Headline
 from contracts.jobs import EventType, JobFailure, JobState, StaleJob, Step
 from contracts.memo import EraseReceipt, MemoStatus
@@ -179,11 +179,21 @@ class Credits(Protocol):
         Zero when the job has been charged before.
         """
 
+    async def left_over(self, *, after: str, limit: int) -> Sequence[OpenHold]:
+        """Holds of every owner whose job has ended or is gone, by key after ``after``."""
+
     async def of_job(self, user_id: str, job_id: str) -> JobCredits:
         """What the job holds now, and what it has been charged in its life."""
 
     async def release(self, user_id: str, job_id: str, key: str) -> int:
         """End the job's open hold without a charge; returns what was released, 0 for none."""
+
+
+class Keys(Protocol):
+    """Idempotency keys and the answers kept under them."""
+
+    async def forget_expired(self, limit: int) -> int:
+        """Remove about so many of those whose day is over; returns how many went."""
 
 
 class Media(Protocol):
@@ -242,6 +252,10 @@ class Transaction(Protocol):
     @property
     def credits(self) -> Credits:
         """Credits within this transaction."""
+
+    @property
+    def idempotency(self) -> Keys:
+        """Idempotency keys within this transaction."""
 
     @property
     def media(self) -> Media:

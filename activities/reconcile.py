@@ -52,11 +52,13 @@ class ReconcileActivities:
 
     @activity.defn(name="heal")
     async def heal(self) -> Healed:
-        """Start what was never started, end what lost its workflow, remove abandoned files."""
+        """Start what was never started, end what lost its workflow, clear up what is left over."""
         return Healed(
             started=await self._heal_queued(),
             failed=await self._heal_running(),
+            holds_released=await self._heal_holds(),
             files_removed=await self._heal_files(),
+            keys_forgotten=await self._forget_keys(),
         )
 
     async def _heal_queued(self) -> int:
@@ -81,6 +83,29 @@ class ReconcileActivities:
             return
         async with self._database.write() as tx:
             await tx.jobs.move(job.id, job.user_id, JobState.FAILED, step=Step.DONE, failure=LOST)
+
+    async def _heal_holds(self) -> int:
+        released, after = 0, ""
+        while True:
+            async with self._database.write() as tx:
+                page = await tx.credits.left_over(after=after, limit=PAGE)
+                for hold in page:
+                    key = ids.step_key(hold.job_id, "release_left_over")
+                    released += bool(await tx.credits.release(hold.user_id, hold.job_id, key))
+            if len(page) < PAGE:
+                return released
+            after = page[-1].key
+            activity.heartbeat(released)
+
+    async def _forget_keys(self) -> int:
+        forgotten = 0
+        while True:
+            async with self._database.write() as tx:
+                page = await tx.idempotency.forget_expired(PAGE)
+            forgotten += page
+            if page < PAGE:
+                return forgotten
+            activity.heartbeat(forgotten)
 
     async def _heal_files(self) -> int:
         removed = await self._files.sweep(self._ages.file)

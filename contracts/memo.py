@@ -240,6 +240,8 @@ class Healed(Value):
 
     started: int = 0
     failed: int = 0
+    holds_released: int = 0
+    keys_forgotten: int = 0
     files_removed: int = 0
 
 

@@ -9,7 +9,7 @@ from activities.reconcile import ReconcileActivities, ReconcileAges
 from contracts import ids
 from contracts.audio import MediaKind
 from contracts.errors import NotThereYet, Unavailable
-from contracts.jobs import JobState
+from contracts.jobs import JobState, Step
 from contracts.memo import EraseJob, EraseReceipt, Healed, MemoJob
 from contracts.transcript import join_parts
 from store.database import Database
@@ -98,6 +98,18 @@ async def test_work_files_of_ended_jobs_and_uploads_without_memo_are_removed(
     await bench.heal()
     await bench.heal()
     assert set(bench.files.files) == {job.audio_path}
+
+
+async def test_a_hold_whose_job_has_ended_is_released(bench: Bench, new_memo: NewMemo) -> None:
+    job = await new_memo()
+    await bench.memo.reserve(job)
+    async with bench.database.write() as tx:
+        await tx.jobs.move(job.job_id, job.user_id, JobState.CANCELLED, step=Step.DONE)
+    assert (await bench.heal()).holds_released == 1
+    assert (await bench.heal()).holds_released == 0
+    async with bench.database.read() as tx:
+        balance = await tx.credits.balance(job.user_id)
+    assert (balance.credits, balance.held) == (150, 0)
 
 
 async def test_temporal_away_fails_the_tick_and_mends_nothing(
