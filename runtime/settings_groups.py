@@ -28,11 +28,12 @@ BindAddress = Annotated[str, AfterValidator(check_bind_address)]
 
 
 class Group(BaseSettings):
-    """Settings of one part of the product."""
+    """Settings of one part of the product.
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True
-    )
+    Known by their aliases alone: by name too, a stray LEVEL or ADDRESS would be a setting.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
     title: ClassVar[str]
 
 

@@ -112,7 +112,7 @@ class LanguageSettings(Group):
     openai_api_key: SecretStr | None = Field(
         None,
         validation_alias="OPENAI_LANGUAGE_API_KEY",
-        description="key of OPENAI_LANGUAGE_BASE_URL; else OPENAI_API_KEY",
+        description="key of OPENAI_LANGUAGE_BASE_URL, which is never shown OPENAI_API_KEY",
     )
     openai_model: str = Field(
         "gpt-5.4-mini",
@@ -173,7 +173,9 @@ class LanguageSettings(Group):
                 mode=self.azure_mode,
                 api_version=self.azure_api_version,
             )
-        url, key = self.openai_base_url or openai_url, self.openai_api_key or openai_key
+        url = self.openai_base_url or openai_url
+        # The key of one server is not shown to another.
+        key = self.openai_api_key or (openai_key if self.openai_base_url is None else None)
         if url is not None or key is not None:
             found[OPENAI] = self._openai(url, key)
         return found

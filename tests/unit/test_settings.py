@@ -54,6 +54,17 @@ def test_the_environment_wins_over_the_file_and_an_option_over_both(
     assert settings.limits.max_upload_mb == 7
 
 
+def test_a_variable_that_is_called_like_a_field_is_no_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = load()
+    for _, group in Settings.groups():
+        for field in group.model_fields:
+            if field.upper() not in NAMES:
+                monkeypatch.setenv(field.upper(), "1")
+    assert load() == before
+
+
 def test_an_empty_value_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("PORT=1111\n")
     monkeypatch.setenv("PORT", "")
