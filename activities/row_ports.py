@@ -1,0 +1,217 @@
+"""The rows activities read and write, inside a transaction, as Protocols.
+
+``store/`` implements them, one file per thing remembered.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from contracts.audio import AudioFacts, MediaKind, OwnedKey
+from contracts.credits import JobCredits, OpenHold
+from contracts.headline import Headline
+from contracts.jobs import EventType, JobFailure, JobState, StaleJob, Step
+from contracts.memo import EraseReceipt, MemoStatus
+from contracts.tiers import AttemptOutcome, Tries
+from contracts.transcript import Transcript, TranscriptPart, TranscriptRef
+
+
+class Jobs(Protocol):
+    """The job rows and their events, inside a transaction."""
+
+    async def state(self, job_id: str, user_id: str) -> JobState | None:
+        """State of the job, with its row locked; none when it is not there."""
+
+    async def move(
+        self,
+        job_id: str,
+        user_id: str,
+        to: JobState,
+        *,
+        step: Step,
+        failure: JobFailure | None = None,
+        result: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Move to another state and write the ``state`` event (``done`` when final).
+
+        Returns:
+            False when the job already is in that state; nothing is written then.
+
+        Raises:
+            Conflict: ``invalid_transition``, the present state does not allow it.
+        """
+
+    async def advance(
+        self,
+        job_id: str,
+        user_id: str,
+        step: Step,
+        *,
+        tier: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        type: EventType = EventType.PROGRESS,  # noqa: A002 - the event's name
+    ) -> None:
+        """Set the job's present step (and tier) and write one ``progress`` event."""
+
+    async def described(self, job_id: str, user_id: str) -> StaleJob | None:
+        """What the job was asked for, so that it can be ended without its workflow."""
+
+    async def stale(
+        self, state: JobState, *, older_than_seconds: float, after: str, limit: int
+    ) -> Sequence[StaleJob]:
+        """Jobs of every owner still in ``state``, not touched for so long, by id after ``after``.
+
+        A queued one may never have been started; a running one may have lost its workflow.
+        """
+
+
+class Attempts(Protocol):
+    """One row per vendor call."""
+
+    async def begin(
+        self,
+        job_id: str,
+        user_id: str,
+        tier: str,
+        provider: str,
+        round: int,  # noqa: A002 - the name the job has for it
+        *,
+        chunk: int | None = None,
+    ) -> int:
+        """Write the attempt before the vendor is called; returns its number within the job.
+
+        An attempt of the same tier and chunk that never ended (its worker died) is closed first,
+        as ``failed`` with ``worker_lost``.
+        """
+
+    async def end(
+        self,
+        job_id: str,
+        user_id: str,
+        number: int,
+        outcome: AttemptOutcome,
+        *,
+        seconds: float,
+        code: str | None = None,
+        message: str | None = None,
+    ) -> None:
+        """Write how it ended; ``seconds`` is the time the call took."""
+
+    async def tries(
+        self,
+        job_id: str,
+        user_id: str,
+        tier: str,
+        round: int,  # noqa: A002 - as above
+        *,
+        chunk: int | None = None,
+    ) -> Tries:
+        """How often this tier was tried in this round in vain, by cause."""
+
+
+class Transcripts(Protocol):
+    """Saved transcripts and the parts of unfinished ones."""
+
+    async def find(self, job_id: str, user_id: str) -> TranscriptRef | None:
+        """The recorded transcript of a job."""
+
+    async def load(self, job_id: str, user_id: str) -> Transcript:
+        """The whole transcript; raises NotFound."""
+
+    async def save(
+        self, job_id: str, user_id: str, memo_id: str, tier: str, transcript: Transcript
+    ) -> TranscriptRef:
+        """Record it, once: a second save for the same job returns the first.
+
+        Writes ``memos.source`` (text, utterances, speakers, languages, route) too and drops the
+        saved parts.
+        """
+
+    async def parts(self, job_id: str, user_id: str, tier: str) -> Sequence[TranscriptPart]:
+        """The parts an earlier attempt of this tier left."""
+
+    async def save_part(self, job_id: str, user_id: str, tier: str, part: TranscriptPart) -> None:
+        """Keep one part, so that a killed attempt goes on after it."""
+
+
+class Memos(Protocol):
+    """The memo rows; JSON columns are merged in SQL under a row lock."""
+
+    async def set_processing(
+        self, memo_id: str, user_id: str, process: str, status: MemoStatus, **fields: Any
+    ) -> None:
+        """Merge into ``metadata.processing.<process>``: status, updated_at and the given fields."""
+
+    async def save_headline(self, memo_id: str, user_id: str, headline: Headline) -> None:
+        """Write title and intro; a title the user set by hand is kept."""
+
+    async def language(self, memo_id: str, user_id: str) -> str | None:
+        """The language the memo asked for or was found to be in; BCP 47."""
+
+    async def erase(self, memo_id: str, user_id: str) -> EraseReceipt:
+        """Remove rows of the memo; the receipt counts rows only."""
+
+
+class Credits(Protocol):
+    """The two-phase ledger: hold, then settle or release; every row unique per (job, step)."""
+
+    async def hold(self, user_id: str, job_id: str, key: str, amount: int) -> int:
+        """Hold credits for a job; the same key again changes nothing. Returns what is held.
+
+        Raises:
+            InsufficientCredits: fewer are free.
+        """
+
+    async def adjust_hold(self, user_id: str, job_id: str, key: str, amount: int) -> int:
+        """Correct the job's open hold to ``amount``; the same key again changes nothing.
+
+        Raises:
+            InsufficientCredits: the difference is not free; the old hold stays as it is.
+        """
+
+    async def settle(
+        self, user_id: str, job_id: str, key: str, amount: int, *, operation: str
+    ) -> int:
+        """Charge ``amount`` and end the hold; once per job, whatever the round. Returns the charge.
+
+        Zero when the job has been charged before.
+        """
+
+    async def left_over(self, *, after: str, limit: int) -> Sequence[OpenHold]:
+        """Holds of every owner whose job has ended or is gone, by key after ``after``."""
+
+    async def of_job(self, user_id: str, job_id: str) -> JobCredits:
+        """What the job holds now, and what it has been charged in its life."""
+
+    async def release(self, user_id: str, job_id: str, key: str) -> int:
+        """End the job's open hold without a charge; returns what was released, 0 for none."""
+
+
+class Keys(Protocol):
+    """Idempotency keys and the answers kept under them."""
+
+    async def forget_expired(self, limit: int) -> int:
+        """Remove about so many of those whose day is over; returns how many went."""
+
+
+class Media(Protocol):
+    """One row per stored file, written before the file is: what has no row is an orphan."""
+
+    async def add(
+        self, key: str, user_id: str, *, kind: MediaKind, memo_id: str | None, job_id: str | None
+    ) -> None:
+        """Announce a file that is about to be stored; a second time changes nothing."""
+
+    async def remove(self, key: str, user_id: str) -> None:
+        """Forget a file that has been deleted."""
+
+    async def of_job(self, job_id: str, user_id: str, kind: MediaKind) -> Sequence[str]:
+        """Keys of the files of one kind that belong to a job."""
+
+    async def of_memo(self, memo_id: str, user_id: str) -> Sequence[str]:
+        """Keys of the files of a memo that no other memo uses."""
+
+    async def abandoned(self, *, older_than_seconds: float, limit: int) -> Sequence[OwnedKey]:
+        """Work files of ended jobs and uploads that never became a memo, of every owner."""
+
+    async def save_facts(self, key: str, user_id: str, memo_id: str, facts: AudioFacts) -> None:
+        """Record what the probe measured."""
