@@ -1,10 +1,12 @@
 """The shapes Azure answers transcriptions in, and what they are in ours.
 
 Fast transcription has times in milliseconds, batch transcription in ticks of 100 ns, written as
-floats. Microsoft's pages: "Use the fast transcription API", "Get batch transcription results".
+floats. Microsoft's pages: "Use the fast transcription API", "Get batch transcription results";
+live recognition as the Speech SDK 1.53 passes it on.
 """
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Annotated, Final
@@ -77,6 +79,76 @@ class BatchAnswer(BaseModel):
     """A result file of batch transcription, without its ``source``: that holds a signed URL."""
 
     phrases: list[BatchPhrase] = Field(alias="recognizedPhrases")
+
+
+class LiveWord(BaseModel):
+    """One word of live recognition, as it is displayed or as it was heard."""
+
+    displayed: Text | None = Field(None, alias="DisplayText")
+    heard: Text | None = Field(None, alias="Word")
+    offset: Ticks = Field(alias="Offset")
+    duration: Ticks = Field(alias="Duration")
+
+
+class LiveGuess(BaseModel):
+    """One way to understand a phrase."""
+
+    displayed: list[LiveWord] = Field([], alias="DisplayWords")
+    heard: list[LiveWord] = Field([], alias="Words")
+
+
+class LiveLanguage(BaseModel):
+    """The language of a phrase, when there were several to choose from."""
+
+    locale: Text = Field(alias="Language")
+
+
+class LivePhrase(BaseModel):
+    """What live recognition says of one phrase; ``speaker`` is ``Guest-1`` or ``Unknown``."""
+
+    text: Text = Field("", alias="DisplayText")
+    offset: Ticks = Field(alias="Offset")
+    duration: Ticks = Field(alias="Duration")
+    speaker: str | None = Field(None, alias="SpeakerId")
+    language: LiveLanguage | None = Field(None, alias="PrimaryLanguage")
+    guesses: list[LiveGuess] = Field([], alias="NBest")
+
+
+_GUEST: Final = re.compile(r"\D*-(\d{1,3})")
+
+
+def part_of_live(
+    phrase: LivePhrase, start: float, locale: str | None, *, diarization: bool
+) -> TranscriptPart:
+    """A phrase as the part that follows ``start``; without utterances when nothing was said.
+
+    Args:
+        start: seconds; where the part before it ends.
+        locale: the only one that was asked for.
+    """
+    guest = _GUEST.fullmatch(phrase.speaker or "") if diarization else None
+    guess = phrase.guesses[0] if phrase.guesses else LiveGuess()
+    utterance = Utterance(
+        text=phrase.text.strip(),
+        offset=_rounded(phrase.offset / TICKS),
+        duration=_rounded(phrase.duration / TICKS),
+        speaker=int(guest[1]) if guest else None,
+        locale=phrase.language.locale if phrase.language else locale,
+    )
+    words = (
+        Word(
+            text=(word.displayed or word.heard or "").strip(),
+            offset=_rounded(word.offset / TICKS),
+            duration=_rounded(word.duration / TICKS),
+        )
+        for word in guess.displayed or guess.heard
+    )
+    return TranscriptPart(
+        start=start,
+        end=max(start, (phrase.offset + phrase.duration) / TICKS / 1000),
+        utterances=(utterance,) if utterance.text else (),
+        words=tuple(word for word in words if word.text),
+    )
 
 
 def part_of_fast(answer: FastAnswer, seconds: float, asked: Sequence[str]) -> TranscriptPart:

@@ -198,7 +198,7 @@ class AzureSpeech:
         if not answer.refused:
             return answer
         failure = refusal(answer, about)
-        self._remember(credential, answer.status, failure)
+        self.remember(credential, failure)
         raise failure
 
     async def fetch(self, url: str, *, max_bytes: int) -> Answer:
@@ -215,6 +215,21 @@ class AzureSpeech:
             raise ProviderBroken(failure.message, code=GONE)
         raise failure
 
+    def remember(self, credential: SpeechCredential, failure: ProviderFailure) -> None:
+        """Take a refused credential out, loudly; let one rest that was told how long to wait."""
+        if isinstance(failure, ProviderOut):
+            self._out[credential.name] = _Pause(self._clock() + OUT_SECONDS, failure)
+            log.error(
+                "azure.credential_out",
+                credential=credential.name,
+                region=credential.region,
+                reason=failure.message,
+                seconds=OUT_SECONDS,
+            )
+        elif isinstance(failure, ProviderBusy) and failure.retry_after:
+            rest = min(failure.retry_after, LONGEST_REST)
+            self._resting[credential.name] = _Pause(self._clock() + rest, failure)
+
     async def aclose(self) -> None:
         """Close the connections; safe to call twice."""
         await self._http.aclose()
@@ -227,22 +242,6 @@ class AzureSpeech:
         if origin(path) != origin(credential.endpoint):
             raise ProviderBroken(f"{PROVIDER} names an address that is not its own")
         return path
-
-    def _remember(
-        self, credential: SpeechCredential, status: int, failure: ProviderFailure
-    ) -> None:
-        if isinstance(failure, ProviderOut):
-            self._out[credential.name] = _Pause(self._clock() + OUT_SECONDS, failure)
-            log.error(
-                "azure.credential_out",
-                credential=credential.name,
-                region=credential.region,
-                status=status,
-                seconds=OUT_SECONDS,
-            )
-        elif status == HTTPStatus.TOO_MANY_REQUESTS and failure.retry_after:
-            rest = min(failure.retry_after, LONGEST_REST)
-            self._resting[credential.name] = _Pause(self._clock() + rest, failure)
 
     def _awake(self, some: Sequence[SpeechCredential]) -> SpeechCredential:
         """The first of some, when it does not rest."""
