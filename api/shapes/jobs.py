@@ -26,6 +26,7 @@ JOB_EXAMPLE: Final[dict[str, Any]] = {
             "seconds": 21.4,
             "outcome": "succeeded",
             "error": None,
+            "chunk": None,
         }
     ],
     "credits": {"held": 0, "charged": 3},
@@ -57,6 +58,9 @@ class AttemptView(Part):
     seconds: float | None = Field(description="How long the call took; null while it runs.")
     outcome: AttemptOutcome | None
     error: ErrorView | None
+    chunk: int | None = Field(
+        default=None, description="Number of the chunk of a long recording; null: all of it."
+    )
 
     @classmethod
     def of(cls, attempt: Attempt) -> "AttemptView":
@@ -71,6 +75,7 @@ class AttemptView(Part):
             seconds=attempt.seconds,
             outcome=attempt.outcome,
             error=error,
+            chunk=attempt.chunk,
         )
 
 
