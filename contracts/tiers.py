@@ -12,8 +12,8 @@ from contracts.values import Value
 BATCH_FROM_SECONDS: Final = 6900.0
 """Longer audio goes to batch directly, where a provider has such a tier."""
 
-BATCH_LANGUAGES: Final = frozenset({"de-CH", "de-AT"})
-"""Spoken languages that batch alone transcribes well."""
+BATCH_LANGUAGES: Final = frozenset({"de-ch", "de-at"})
+"""Spoken languages that batch alone transcribes well; in lower case."""
 
 CHUNK_SHARE: Final = 0.95
 """Of a provider's limit: limits are counted differently by different people."""
@@ -30,8 +30,6 @@ class Capabilities(Value):
         max_bytes: largest file, 0 for no limit.
         max_seconds: longest audio, 0 for no limit.
         languages: primary language subtags it knows (``en``); empty means any.
-        refused_locales: locales (``de-CH``) it should not be asked for, although it knows the
-            language: one of them among those asked for keeps it out.
         diarization: whether it tells speakers apart.
         word_times: whether it gives a time for each word.
         free: whether a call costs only our own CPU, so that a lost one may be repeated often.
@@ -44,7 +42,6 @@ class Capabilities(Value):
     max_bytes: int = 0
     max_seconds: float = 0
     languages: frozenset[str] = frozenset()
-    refused_locales: frozenset[str] = frozenset()
     diarization: bool = False
     word_times: bool = False
     free: bool = False
@@ -59,14 +56,7 @@ class Capabilities(Value):
         )
 
     def takes_language(self, languages: Sequence[str]) -> bool:
-        """Whether one of the languages asked for (any, when none is) is known to it.
-
-        Never when one of them is a locale it refuses.
-        """
-        if {language.lower() for language in languages} & {
-            locale.lower() for locale in self.refused_locales
-        }:
-            return False
+        """Whether one of the languages asked for (any, when none is) is known to it."""
         asked = {language.split("-")[0].lower() for language in languages}
         return not asked or not self.languages or bool(asked & self.languages)
 
@@ -132,7 +122,8 @@ def _with_batch(
     languages: Sequence[str],
 ) -> tuple[PlannedTier, ...]:
     """A provider's batch tier stands in for its others where they serve badly or not at all."""
-    directly = facts.seconds > BATCH_FROM_SECONDS or bool(BATCH_LANGUAGES & set(languages))
+    asked = {language.lower() for language in languages}
+    directly = facts.seconds > BATCH_FROM_SECONDS or bool(BATCH_LANGUAGES & asked)
     if directly:
         return (batch, *(t for t in tiers if t.provider != batch.provider))
     return tuple(t for t in tiers if t.batch or t.provider != batch.provider or not t.chunk_seconds)

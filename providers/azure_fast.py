@@ -33,8 +33,6 @@ MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 """Twelve hours of words with their times are a quarter of this."""
 BLOCK_BYTES: Final = 256 * 1024
 """How much of the audio is in memory while it is sent."""
-BATCH_LOCALES: Final = frozenset({"de-CH", "de-AT"})
-"""Varieties that batch transcription alone takes well."""
 
 Choice = Callable[[AzureSpeech], SpeechCredential]
 
@@ -93,7 +91,6 @@ class AzureFast:
             containers=CONTAINERS,
             max_bytes=self._options.max_bytes,
             max_seconds=self._options.max_seconds,
-            refused_locales=BATCH_LOCALES,
             diarization=True,
             word_times=True,
         )

@@ -285,7 +285,7 @@ def test_varieties_that_batch_alone_takes_well_are_planned_for_batch(azure: Azur
     batch = batch_of(azure).capabilities
     offers = [
         TierOffer(name="azure-fast", provider="azure", capabilities=fast),
-        TierOffer(name="azure-batch", provider="azure", capabilities=batch),
+        TierOffer(name="azure-batch", provider="azure", capabilities=batch, batch=True),
     ]
     both, long = FACTS, FACTS.model_copy(update={"seconds": 6901.0})
 
