@@ -264,6 +264,38 @@ def send(
     sys.exit(0 if send_report.succeeded(sent) else WRONG)
 
 
+@voicekeep.group()
+def providers() -> None:
+    """The engines behind the tiers."""
+
+
+@providers.command()
+@click.argument("names", nargs=-1, metavar="[TIER]...")
+@click.option(
+    "--audio",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="A short recording; vendors are paid for it.",
+)
+@data_option
+def check(names: tuple[str, ...], audio: Path, data: Path | None) -> None:
+    """Send a recording to each configured tier, or to those named, and print what they heard."""
+    import asyncio
+    import sys
+
+    from engines import try_tiers
+
+    async def each() -> bool:
+        well = True
+        async for tried in try_tiers(settings_of(data), names, audio):
+            well = well and not tried.failure
+            said = tried.failure or tried.text or "no words"
+            click.echo(f"{tried.tier:<24} {tried.seconds:6.1f} s  {said}")
+        return well
+
+    sys.exit(0 if asyncio.run(each()) else WRONG)
+
+
 @voicekeep.command()
 @json_option
 @data_option
