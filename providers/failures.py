@@ -44,7 +44,7 @@ MALFORMED: Final = (ValueError, TypeError, LookupError, AttributeError)
 NO_MONEY: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 """OpenAI's codes that come with a 429 and do not go away by waiting."""
 
-_DELAY: Final = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s")
+_DELAY: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)s")
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 

@@ -99,11 +99,12 @@ class GeminiTranscription:
             raise TooLongForProvider(f"{PROVIDER} takes {MAX_SECONDS:.0f} s at most")
         if facts.size <= INLINE_BYTES:
             data = await asyncio.to_thread(audio.read_bytes)
-            shape = await self._heard({"inline_data": _blob(data, media_type)}, languages)
+            sound = {"inline_data": {"data": data, "mime_type": media_type}}
+            shape = await self._heard(sound, languages)
         else:
             async with self._files.stored(audio, facts.size, media_type) as uri:
-                file = {"file_uri": uri, "mime_type": media_type}
-                shape = await self._heard({"file_data": file}, languages)
+                sound = {"file_data": {"file_uri": uri, "mime_type": media_type}}
+                shape = await self._heard(sound, languages)
         part = part_of(PROVIDER, shape, facts.seconds, languages, diarization=diarization)
         if not part.utterances:
             raise NoSpeech(f"{PROVIDER} heard no speech")
@@ -127,7 +128,3 @@ class GeminiTranscription:
         """Close its connections; safe to call twice."""
         await self._client.aclose()
         await self._files.aclose()
-
-
-def _blob(data: bytes, media_type: str) -> dict[str, Any]:
-    return {"data": data, "mime_type": media_type}

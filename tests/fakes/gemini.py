@@ -56,7 +56,7 @@ class FakeGemini(Wire):
     ) -> None:
         super().__init__(self._vendor, log)
         self._key = key
-        self._states = list(states)
+        self.states = list(states)
         self.files: dict[str, bytes] = {}
 
     async def _vendor(self, request: Request) -> tuple[Response, dict[str, Any]]:
@@ -102,11 +102,14 @@ class FakeGemini(Wire):
     def _audio(self, parts: list[dict[str, Any]]) -> bytes | Response | None:
         for part in parts:
             if data := part.get("inlineData"):
-                audio = base64.b64decode(data["data"])
+                # As protobuf's JSON: either alphabet is taken.
+                audio = base64.b64decode(data["data"].translate(str.maketrans("-_", "+/")))
                 too_big = len(data["data"]) > LARGEST_INLINE
                 return refusal(400, "Request payload size exceeds the limit") if too_big else audio
             if data := part.get("fileData"):
-                name = "files/" + data["fileUri"].rsplit("/", 1)[1]
+                # Likewise either spelling; the library sends this one.
+                uri: str = data.get("file_uri") or data["fileUri"]
+                name = f"files/{uri.rsplit('/', 1)[1]}"
                 return self.files.get(name) or refusal(403, "No permission to access the File")
         return None
 
@@ -116,12 +119,12 @@ class FakeGemini(Wire):
         name = f"file-{len(self.files) + 1}"
         facts["length"] = request.headers.get("x-goog-upload-header-content-length")
         location = {"x-goog-upload-url": f"{self.url}{SESSION}{name}?upload_id=secret"}
-        return Response(200, b"{}", location | {"x-goog-upload-status": "active"})
+        return Response(200, b'{"file": {}}', location | {"x-goog-upload-status": "active"})
 
     def _received(self, request: Request) -> Response:
         name = f"files/{request.path.removeprefix(SESSION)}"
         self.files[name] = request.body
-        state = self._states.pop(0) if self._states else "ACTIVE"
+        state = self.states.pop(0) if self.states else "ACTIVE"
         body = json.dumps({"file": self._described(name, state)}).encode()
         return Response(200, body, {"x-goog-upload-status": "final"})
 
@@ -131,7 +134,7 @@ class FakeGemini(Wire):
         if method == "DELETE":
             del self.files[name]
             return json_response({})
-        state = self._states.pop(0) if self._states else "ACTIVE"
+        state = self.states.pop(0) if self.states else "ACTIVE"
         return json_response(self._described(name, state))
 
     def _described(self, name: str, state: str) -> dict[str, Any]:
