@@ -208,6 +208,8 @@ def _meant(seconds: float) -> Iterator[None]:
         raise failures.timed_out(PROVIDER, seconds) from error
     except exceptions.HttpResponseError as error:
         raise _refusal(error) from error
+    except UnicodeDecodeError as error:  # the client reads a body that nobody needs
+        raise _unreadable() from error
     except exceptions.AzureError as error:
         raise failures.unreachable(PROVIDER) from error
 
@@ -217,11 +219,16 @@ def _refusal(error: "HttpResponseError") -> ProviderFailure:
     if status is None:
         return failures.unreachable(PROVIDER)
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        return ProviderBusy(f"{PROVIDER}'s answer cannot be read", code=UNREADABLE)
+        return _unreadable()
     failure = failures.of_status(
         PROVIDER, status, code=_code(error), headers=getattr(error.response, "headers", None)
     )
     return failures.not_about_audio(failure)
+
+
+def _unreadable() -> ProviderBusy:
+    """Doing it again is safe: both calls may happen twice."""
+    return ProviderBusy(f"{PROVIDER}'s answer cannot be read", code=UNREADABLE)
 
 
 def _code(error: "HttpResponseError") -> str | None:
