@@ -44,8 +44,12 @@ _SPEAK_OF_CODE: Final = frozenset(
 )
 """Their messages name functions, types, tables and columns, never what is in them."""
 
-_QUIET: Final = ("httpx", "httpcore", "asyncio", "uvicorn.access", "aiosqlite", "alembic")
-"""Talkative libraries: warnings and worse only. Requests are logged by the API itself."""
+_QUIET: Final = (
+    *("httpx", "httpcore", "asyncio", "uvicorn.access", "aiosqlite", "alembic"),
+    *("httpx2", "httpcore2", "openai", "google_genai", "azure"),
+)
+"""Talkative libraries: warnings and worse only, also at ``debug``: those that speak to vendors name
+whole addresses. Requests are logged by the API itself."""
 
 
 def configure(settings: LogSettings, *, quiet: bool = False) -> None:

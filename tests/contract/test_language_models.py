@@ -1,11 +1,13 @@
 """One promise for every language model, each against its vendor's stand-in over real sockets."""
 
 import asyncio
+import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+import structlog
 
 from activities.language_ports import LanguageModel, Workbook
 from contracts.errors import NoSpeech, ProviderBroken, ProviderBusy, ProviderFailure, ProviderOut
@@ -15,7 +17,9 @@ from contracts.tiers import AttemptOutcome
 from contracts.transcript import Transcript
 from providers.language_chain import LanguageChain
 from providers.language_tiers import PromptedTier
-from tests.fakes.language import VENDORS, MemoryWorkbook, Stage, marked, request, spoken
+from runtime import logs
+from runtime.settings_groups import LogSettings
+from tests.fakes.language import KEY, VENDORS, MemoryWorkbook, Stage, marked, request, spoken
 from tests.fakes.language_mind import MARKS, WORDS
 
 INJECTION = (
@@ -368,6 +372,32 @@ async def test_tokens_are_those_the_vendor_counted(stage: Stage, vendor: str) ->
     assert written.usage.output_tokens > 10
     said = sum(len(utterance.text) for utterance in marked(2).utterances)
     assert written.usage.characters == said
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """The most that can be logged."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    logs.configure(LogSettings(LOG_LEVEL="debug", LOG_FORMAT="json"))
+    root.handlers[:] = [caplog.handler]
+    yield caplog
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+
+
+async def test_neither_words_nor_keys_are_logged_at_the_lowest_level(
+    stage: Stage, vendor: str, told: pytest.LogCaptureFixture
+) -> None:
+    stage.fake(vendor).fault(status=500, undone=True)
+    model = chain(stage, vendor)
+    with pytest.raises(ProviderBusy):
+        await model.question(request(marked(3)), MemoryWorkbook())
+    await model.question(request(marked(3)), MemoryWorkbook())
+    written = " ".join(record.getMessage() for record in told.records)
+    assert "language.tier_failed" in written
+    for secret in (KEY, "MARK-", "harbour", "boats"):
+        assert secret not in written
 
 
 # --- The order of tiers --------------------------------------------------------------------------
