@@ -1,4 +1,4 @@
-"""One promise for every transcriber: pocketsphinx on real speech, OpenAI against its stand-in."""
+"""One promise for every transcriber: pocketsphinx on real speech, vendors against stand-ins."""
 
 import asyncio
 import itertools
@@ -17,10 +17,14 @@ from contracts.errors import (
     ProviderBroken,
 )
 from contracts.transcript import Transcript, TranscriptPart
+from providers.azure_fast import AzureFast, FastOptions
+from providers.azure_speech import AzureSpeech, SpeechCredential
 from providers.local_headline import LocalHeadline
 from providers.openai_transcription import OpenAITranscription
 from providers.pocketsphinx import Pocketsphinx
 from providers.process_pool import ProcessPool
+from tests.fakes.azure import FakeAzure
+from tests.fakes.http_wire import Wire
 from tests.fakes.openai import FakeOpenAI
 from tests.media.hearing import Recording, heard, joined, recording
 from tests.media.samples import memo_facts, read_samples, sample
@@ -59,11 +63,44 @@ async def openai(vendor: FakeOpenAI) -> AsyncIterator[OpenAITranscription]:
     await engine.aclose()
 
 
-@pytest.fixture(scope="module", params=["pocketsphinx", "openai"])
+@pytest.fixture(scope="module")
+async def speech_resource() -> AsyncIterator[FakeAzure]:
+    fake = FakeAzure()
+    await fake.start()
+    yield fake
+    await fake.aclose()
+
+
+@pytest.fixture(scope="module")
+async def azure(speech_resource: FakeAzure) -> AsyncIterator[AzureFast]:
+    credential = SpeechCredential("north", "north", speech_resource.url, "key")
+    speech = AzureSpeech([credential], api_version="2025-10-15", timeout=20)
+    options = FastOptions(
+        locales=("en-US",), speakers=10, phrases=(), max_bytes=250_000_000, max_seconds=6900
+    )
+    yield AzureFast(speech, options)
+    await speech.aclose()
+
+
+@pytest.fixture(scope="module", params=["pocketsphinx", "openai", "azure"])
 async def engine(
-    request: pytest.FixtureRequest, pool: ProcessPool, openai: OpenAITranscription
+    request: pytest.FixtureRequest,
+    pool: ProcessPool,
+    openai: OpenAITranscription,
+    azure: AzureFast,
 ) -> Transcriber:
-    return Pocketsphinx(pool) if request.param == "pocketsphinx" else openai
+    engines: dict[str, Transcriber] = {
+        "pocketsphinx": Pocketsphinx(pool),
+        "openai": openai,
+        "azure": azure,
+    }
+    return engines[request.param]
+
+
+@pytest.fixture(scope="module")
+def wires(vendor: FakeOpenAI, speech_resource: FakeAzure) -> dict[str, Wire]:
+    """The stand-ins by the name of the provider that speaks to them."""
+    return {"openai": vendor, "azure": speech_resource}
 
 
 @pytest.fixture(scope="module")
@@ -142,16 +179,18 @@ async def test_a_stream_that_is_closed_early_ends_and_keeps_what_it_gave(
 
 
 async def test_a_call_that_is_cancelled_ends_and_the_next_one_works(
-    engine: Transcriber, memo: Recording, vendor: FakeOpenAI, tmp_path: Path
+    engine: Transcriber, memo: Recording, wires: dict[str, Wire], tmp_path: Path
 ) -> None:
-    if engine.provider == "openai":
-        vendor.fault(hang=True)
+    wire = wires.get(engine.provider)
+    if wire is not None:
+        wire.fault(hang=True)
     call = asyncio.create_task(heard(engine, memo))
     await asyncio.sleep(0.4)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    vendor.release()
+    if wire is not None:
+        wire.release()
     short = recording(tmp_path / "short.wav", sample("goforward.raw").read_bytes())
     assert await heard(engine, short)
 
