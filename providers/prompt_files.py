@@ -26,7 +26,7 @@ _FORM: Final = re.compile(
     re.DOTALL,
 )
 _PLACE: Final = re.compile(r"\$[a-z]+")
-_MARK_CHARACTERS: Final = 12
+_MARK_CHARACTERS: Final = 24
 
 
 class Filled(NamedTuple):
