@@ -30,6 +30,7 @@ from providers.media_tools import MediaTools as Tools
 from providers.openai_transcription import OpenAITranscription
 from providers.pocketsphinx import Pocketsphinx
 from providers.process_pool import ProcessPool
+from providers.whisper import MEMORY_BYTES as WHISPER_MEMORY_BYTES
 from providers.whisper import Whisper, WhisperModel
 from runtime.settings import Settings
 
@@ -86,7 +87,7 @@ async def open_engines(settings: Settings, stack: AsyncExitStack) -> Engines:
     sphinx = Pocketsphinx(pool)
     chain = language_chain(settings.language_setup, pool)
     stack.push_async_callback(chain.aclose)
-    tiers = _Tiers(settings, pool, sphinx, stack)
+    tiers = _Tiers(settings, sphinx, stack)
     return Engines(
         tools=tools,
         voice=sphinx,
@@ -100,11 +101,8 @@ async def open_engines(settings: Settings, stack: AsyncExitStack) -> Engines:
 class _Tiers:
     """Builds the engine behind each tier."""
 
-    def __init__(
-        self, settings: Settings, pool: ProcessPool, sphinx: Pocketsphinx, stack: AsyncExitStack
-    ) -> None:
+    def __init__(self, settings: Settings, sphinx: Pocketsphinx, stack: AsyncExitStack) -> None:
         self._settings = settings
-        self._pool = pool
         self._sphinx = sphinx
         self._stack = stack
         self._azure: AzureSpeech | None = None
@@ -208,7 +206,10 @@ class _Tiers:
             engines.whisper_device,
             engines.whisper_compute_type,
         )
-        return Whisper(self._pool, model)
+        # A child holds the model: one of them, with room for it.
+        pool = ProcessPool(workers=1, memory_bytes=WHISPER_MEMORY_BYTES)
+        self._stack.push_async_callback(pool.aclose)
+        return Whisper(pool, model)
 
 
 class Tried(NamedTuple):
