@@ -7,7 +7,6 @@ first.
 
 import asyncio
 import importlib
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -163,8 +162,6 @@ class AzureBlobStaging:
 
         from providers.azure_blob_session import open_session  # noqa: PLC0415 - loaded by now
 
-        # It writes two messages of several lines for each request.
-        logging.getLogger("azure.core.pipeline.policies").setLevel(logging.WARNING)
         return BlobServiceClient(
             self._account_url,
             credential={"account_name": self._account, "account_key": self._key},

@@ -221,7 +221,7 @@ class AzureSpeech:
             self._out[credential.name] = _Pause(self._clock() + OUT_SECONDS, failure)
             log.error(
                 "azure.credential_out",
-                credential=credential.name,
+                resource=credential.name,
                 region=credential.region,
                 reason=failure.message,
                 seconds=OUT_SECONDS,

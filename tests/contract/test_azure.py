@@ -26,14 +26,17 @@ from contracts.errors import (
 from contracts.tiers import TierOffer, plan
 from contracts.transcript import Transcript, join_parts
 from providers.azure_batch import AzureBatch, BatchOptions
-from providers.azure_fast import AzureFast, FastOptions
+from providers.azure_fast import MAX_ANSWER_BYTES, AzureFast, FastOptions
 from providers.azure_speech import LONGEST_REST, OUT_SECONDS, AzureSpeech, SpeechCredential
+from tests.fakes.alone import started
 from tests.fakes.azure import FakeAzure
 from tests.fakes.http_wire import Request, Response, Wire
 from tests.fakes.listening import made_up
+from tests.media.memory import MEGABYTE, at_most
 from tests.media.recordings import recordings, tone, wav
 from tests.media.samples import memo_facts, sample
 
+LARGE = 96 * MEGABYTE
 LOCALES = ("de-DE", "en-GB", "fr-FR")
 SECONDS = 12.0
 FACTS = AudioFacts(
@@ -307,6 +310,34 @@ def test_the_converted_tier_takes_nothing_but_our_own_wav(azure: Azure) -> None:
         assert not converted.takes_format(FACTS.model_copy(update=change))
 
 
+async def test_a_large_recording_is_never_in_memory_as_a_whole(tmp_path: Path) -> None:
+    path = tmp_path / "large.wav"
+    with path.open("wb") as file:
+        file.truncate(LARGE)
+    async with started("tests.fakes.azure") as url:
+        credential = SpeechCredential("north", "north", url, "key")
+        speech = AzureSpeech([credential], api_version="2025-10-15", timeout=60)
+        facts = FACTS.model_copy(update={"size": LARGE})
+        with at_most(8 * MEGABYTE), pytest.raises(FormatNotTaken):
+            await hear(AzureFast(speech, FAST), path, facts)
+        await speech.aclose()
+        async with httpx.AsyncClient() as client:
+            calls = (await client.get(f"{url}/__calls")).json()
+    assert [call["bytes"] for call in calls["calls"]] == [LARGE]
+
+
+async def test_an_answer_that_does_not_end_is_not_kept(azure: Azure, audio: Path) -> None:
+    fast = AzureFast(azure.speech, FAST)
+    endless = {"body": " " * MEGABYTE, "repeat": 300, "undone": True}
+    azure.fakes[0].fault(**endless)
+    with at_most(2 * MAX_ANSWER_BYTES + 16 * MEGABYTE), pytest.raises(ProviderBroken):
+        await hear(fast, audio)
+    azure.fakes[0].fault(status=429, headers={"retry-after": "3"}, **endless)
+    with at_most(16 * MEGABYTE), pytest.raises(ProviderBusy) as raised:
+        await hear(fast, audio)
+    assert raised.value.retry_after == 3
+
+
 # --- Credentials and their circuits ---------------------------------------------------------------
 
 
@@ -327,7 +358,7 @@ async def test_a_refused_credential_is_out_loudly_and_the_next_one_serves(
         await hear(fast, audio)
     assert raised.value.code == "credential_out"
     [entry] = [each for each in logs if each["event"] == "azure.credential_out"]
-    assert (entry["log_level"], entry["credential"]) == ("error", "north-0")
+    assert (entry["log_level"], entry["resource"]) == ("error", "north-0")
     assert "key-0" not in str(logs)
     await hear(fast, audio)
     await hear(fast, audio)

@@ -5,12 +5,14 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+import aiohttp
 import pytest
 
 from contracts.errors import ProviderBroken, ProviderBusy, ProviderFailure, ProviderOut
 from contracts.transcript import Transcript, TranscriptPart, join_parts
 from providers.azure_live import AzureLive, LiveOptions
 from providers.azure_speech import AzureSpeech, SpeechCredential
+from tests.fakes.alone import started
 from tests.fakes.azure_speech_ws import FakeSpeechSocket
 from tests.fakes.listening import made_up
 
@@ -220,3 +222,12 @@ async def test_what_breaks_the_audio_is_told_as_it_is(vendor: FakeSpeechSocket) 
     with pytest.raises(ConnectionResetError, match="the source is gone"):
         async for _ in engine.transcribe_stream(broken(), languages=[], diarization=True):
             pass
+
+
+async def test_the_stand_in_runs_by_itself_and_counts(vendor: FakeSpeechSocket) -> None:
+    async with started("tests.fakes.azure_speech_ws", "--key", "key") as url:
+        vendor.url = url
+        assert await heard(live(vendor), seconds=1)
+        async with aiohttp.ClientSession() as client:
+            shown = await client.get(f"http{url.removeprefix('ws')}/__calls")
+            assert (await shown.json())["count"] == 1

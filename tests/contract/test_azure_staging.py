@@ -20,6 +20,7 @@ from tests.contract.test_azure import FACTS, OPERATION, SECONDS
 from tests.fakes.azure import FakeAzure
 from tests.fakes.forwarding import Forwarding
 from tests.fakes.listening import made_up
+from tests.media.memory import MEGABYTE, at_most
 from tests.media.recordings import tone, wav
 
 KEY = staging_key(OPERATION, "wav")
@@ -103,6 +104,16 @@ async def test_a_large_file_is_staged_block_by_block(
     assert (await outsider.get(link)).content == path.read_bytes()
     await staging.aclose()
     await before.aclose()
+
+
+async def test_a_large_file_is_never_in_memory_as_a_whole(staging: Staging, tmp_path: Path) -> None:
+    path = tmp_path / "large.wav"
+    with path.open("wb") as file:
+        file.truncate(64 * MEGABYTE)
+    await staging.remove(KEY)
+    with at_most(16 * MEGABYTE):
+        await staging.stage(KEY, path, media_type="audio/wav")
+    assert await staging.remove(KEY)
 
 
 async def test_a_second_try_writes_over_the_first(

@@ -3,10 +3,14 @@
 import argparse
 import asyncio
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.fakes.http_wire import Wire
+
+START_SECONDS = 60.0
 
 
 def main(description: str, make: Callable[[str | None, Path | None], Wire]) -> int:
@@ -22,6 +26,22 @@ def main(description: str, make: Callable[[str | None, Path | None], Wire]) -> i
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+@asynccontextmanager
+async def started(module: str, *options: str) -> AsyncIterator[str]:
+    """A stand-in in a process of its own, and its address."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *options), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        ready = json.loads(await asyncio.wait_for(process.stdout.readline(), START_SECONDS))
+        assert ready["event"] == "ready"
+        yield ready["url"]
+    finally:
+        process.terminate()
+        await process.communicate()
 
 
 async def serve(wire: Wire, host: str, port: int) -> None:

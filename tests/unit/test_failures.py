@@ -10,7 +10,7 @@ from contracts.errors import (
     ProviderOut,
     TooLongForProvider,
 )
-from providers.failures import of_status, retry_after
+from providers.failures import codes_of, of_status, retry_after
 
 AT_NOON = 1_445_428_800.0  # Wed, 21 Oct 2015 12:00:00 GMT
 
@@ -70,3 +70,29 @@ def test_a_message_names_the_vendor_and_a_code_and_nothing_a_vendor_could_slip_i
     )
     assert str(of_status("vendor", 401, code="Incorrect key: sk-1234")) == "vendor answered 401"
     assert str(of_status("vendor", 401, code={"a": 1})) == "vendor answered 401"
+
+
+@pytest.mark.parametrize(
+    ("body", "codes"),
+    [
+        (b'{"code": "A", "message": "m"}', ("A",)),
+        (
+            b'{"code": "A", "innerError": {"code": "B", "innerError": {"code": "C"}}}',
+            ("C", "B", "A"),
+        ),
+        (b'{"error": {"code": "401", "message": "m"}}', ()),
+        (b'{"error": {"code": "A", "innererror": {"code": "B"}}}', ("B", "A")),
+        (b'{"code": "say the key", "innerError": 7}', ()),
+        (b'{"code": 5}', ()),
+        (b"[]", ()),
+        (b"<html>", ()),
+        (b"", ()),
+        (b"\xff\xfe{", ()),
+        (b'{"error": ' * 100_000, ()),
+        (b'{"error": ' * 500 + b"{}" + b"}" * 500, ()),
+    ],
+)
+def test_the_codes_of_an_error_body_are_read_from_the_inside_out(
+    body: bytes, codes: tuple[str, ...]
+) -> None:
+    assert codes_of(body) == codes
