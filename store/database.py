@@ -4,17 +4,14 @@
 cannot write. On SQLite all writing of a process goes through one connection, in turn.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from copy import copy
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol
 
-from sqlalchemy import URL, make_url, text
+from sqlalchemy import URL, Engine, make_url, text
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from contracts.errors import InvalidInput
 from store import postgres, sqlite
@@ -26,10 +23,10 @@ from store.jobs import Jobs
 from store.media import Media
 from store.memos import Memos
 from store.profiles import Profiles
-from store.session import Session
+from store.session import Opened, Session
 from store.spaces import Spaces
 from store.transcripts import Transcripts
-from store.uninterrupted import uninterrupted
+from store.turns import Turns
 
 STARTING_CREDITS: Final = 150
 
@@ -57,6 +54,20 @@ class Transaction:
         self.spaces = Spaces(session)
         self.profiles = Profiles(session)
         self.idempotency = Idempotency(session)
+
+
+class Door(Protocol):
+    """What lets so many at once to a database."""
+
+    @property
+    def engine(self) -> Engine:
+        """For whoever watches statements."""
+
+    def connected(self) -> AbstractAsyncContextManager[Opened]:
+        """A connection, open for one transaction; rolled back when it was not committed."""
+
+    async def close(self) -> None:
+        """Close every connection."""
 
 
 class Database:
@@ -95,22 +106,20 @@ class Database:
         parsed = parse_url(url)
         if parsed.get_backend_name() == "sqlite":
             path = sqlite_path(parsed)
-            self._writing = _Door(sqlite.writer_engine(path, busy_seconds), 1, wait_seconds)
-            self._reading = _Door(
-                sqlite.reader_engine(path, readers, busy_seconds), readers, wait_seconds
-            )
+            self._writing: Door = sqlite.writers(path, wait_seconds, busy_seconds)
+            self._reading: Door = sqlite.readers(path, readers, wait_seconds, busy_seconds)
         else:
             engine = postgres.engine(
                 parsed, size=readers, pooler=pooler, statement_seconds=statement_seconds
             )
-            self._writing = _Door(engine, readers, wait_seconds)
+            self._writing = door = postgres.Door(engine, Turns(readers, wait_seconds))
             # The same connections; each says with its BEGIN what it is for.
-            self._reading = self._writing.with_options(
+            self._reading = door.with_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
 
     @property
-    def engines(self) -> tuple[AsyncEngine, ...]:
+    def engines(self) -> tuple[Engine, ...]:
         """The engines, for whoever watches statements."""
         shared = self._writing.engine.pool is self._reading.engine.pool
         return (self._writing.engine, *(() if shared else (self._reading.engine,)))
@@ -125,7 +134,7 @@ class Database:
         async with self._writing.connected() as connection:
             yield Transaction(self._session(connection, writes=True))
             with as_ours():
-                await uninterrupted(connection.commit())
+                await connection.commit()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
@@ -137,7 +146,7 @@ class Database:
         async with self._reading.connected() as connection:
             yield Transaction(self._session(connection, writes=False))
 
-    def _session(self, connection: AsyncConnection, *, writes: bool) -> Session:
+    def _session(self, connection: Opened, *, writes: bool) -> Session:
         return Session(
             connection,
             writes=writes,
@@ -153,56 +162,12 @@ class Database:
         """
         async with self._reading.connected() as connection:
             with as_ours():
-                await uninterrupted(connection.execute(text("SELECT 1")))
+                await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         """Close every connection."""
-        for engine in self.engines:
-            await engine.dispose()
-
-
-class _Door:
-    """The connections of an engine, given to whoever waits longest.
-
-    Args:
-        size: connections there are.
-        wait_seconds: how long one is waited for.
-    """
-
-    def __init__(self, engine: AsyncEngine, size: int, wait_seconds: float) -> None:
-        self.engine = engine
-        self._free = asyncio.Semaphore(size)
-        self._wait_seconds = wait_seconds
-
-    def with_options(self, **options: Any) -> "_Door":
-        """Another door to the same connections."""
-        door = copy(self)
-        door.engine = self.engine.execution_options(**options)
-        return door
-
-    @asynccontextmanager
-    async def connected(self) -> AsyncIterator[AsyncConnection]:
-        """A connection; what was not committed in it is rolled back at the end.
-
-        Raises:
-            Unavailable: none became free in time, or the database does not answer.
-        """
-        with as_ours():
-            async with asyncio.timeout(self._wait_seconds):
-                await self._free.acquire()
-        try:
-            connection = self.engine.connect()
-            try:
-                with as_ours():
-                    await uninterrupted(connection.start())
-                yield connection
-            finally:
-                # None: it could not be opened, and SQLAlchemy closes only what is open.
-                if connection.sync_connection is not None:
-                    with as_ours():
-                        await uninterrupted(connection.close())
-        finally:
-            self._free.release()
+        await self._reading.close()
+        await self._writing.close()
 
 
 def parse_url(url: str) -> URL:

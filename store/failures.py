@@ -37,6 +37,13 @@ _SQLITE_AWAY: Final = frozenset(
     }
 )
 
+_THEIRS: Final = (
+    exc.SQLAlchemyError,
+    sqlite3.Error,
+    OSError,
+    UnicodeEncodeError,
+    OverflowError,
+)
 # Classes and codes of https://www.postgresql.org/docs/15/errcodes-appendix.html
 _POSTGRES_AWAY: Final = ("08", "28", "40", "53", "57", "58", "XX", "25P03", "25006", "55P03")
 _POSTGRES_BAD_VALUE: Final = "22"
@@ -47,7 +54,13 @@ def as_ours() -> Iterator[None]:
     """Turn what a driver raises into our failures."""
     try:
         yield
-    except (exc.SQLAlchemyError, OSError, UnicodeEncodeError, OverflowError) as error:
+    except (
+        exc.SQLAlchemyError,
+        sqlite3.Error,
+        OSError,
+        UnicodeEncodeError,
+        OverflowError,
+    ) as error:
         ours = failure_of(error)
         if ours is None:
             raise
@@ -63,6 +76,8 @@ def failure_of(error: BaseException) -> Failure | None:
         return _away()
     if isinstance(error, exc.DBAPIError):
         return _of_driver(error)
+    if isinstance(error, sqlite3.Error):
+        return _of_sqlite(error)
     if isinstance(error, exc.StatementError) and isinstance(error.orig, Failure):
         return error.orig
     return None
@@ -70,9 +85,8 @@ def failure_of(error: BaseException) -> Failure | None:
 
 def _of_driver(error: exc.DBAPIError) -> Failure | None:
     original = error.orig
-    code = getattr(original, "sqlite_errorcode", None)
-    if code is not None:
-        return _away() if code & 0xFF in _SQLITE_AWAY else None
+    if isinstance(original, sqlite3.Error):
+        return _of_sqlite(original)
     state = str(getattr(original, "sqlstate", None) or "")
     # What asyncpg cannot encode never reaches the server, and has no code of its.
     if state.startswith(_POSTGRES_BAD_VALUE) or (
@@ -85,6 +99,11 @@ def _of_driver(error: exc.DBAPIError) -> Failure | None:
     if not state and isinstance(error, exc.InterfaceError | exc.OperationalError):
         return _away()
     return None
+
+
+def _of_sqlite(error: sqlite3.Error) -> Failure | None:
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None or code & 0xFF not in _SQLITE_AWAY else _away()
 
 
 def _bad_value() -> InvalidInput:

@@ -7,13 +7,27 @@ our failures here, and nowhere else (see ``failures.py``).
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import CursorResult, Executable, Row
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store.failures import as_ours
-from store.uninterrupted import uninterrupted
+
+
+class Opened(Protocol):
+    """One transaction's connection to a database."""
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+
+    async def execute(
+        self, statement: Executable, values: Mapping[str, Any] | None = None
+    ) -> CursorResult[Any]:
+        """Run a statement; whoever is cancelled meanwhile waits for its end."""
+
+    async def commit(self) -> None:
+        """Commit the transaction; likewise."""
 
 
 class Session:
@@ -27,7 +41,7 @@ class Session:
 
     def __init__(
         self,
-        connection: AsyncConnection,
+        connection: Opened,
         *,
         writes: bool,
         clock: Callable[[], datetime],
@@ -37,8 +51,7 @@ class Session:
         self._clock = clock
         self.writes = writes
         self.starting_credits = starting_credits
-        self.dialect = connection.dialect.name
-        self._in_place = False
+        self.dialect = connection.dialect
 
     @cached_property
     def now(self) -> datetime:
@@ -73,12 +86,5 @@ class Session:
     async def _execute(
         self, statement: Executable, values: Mapping[str, Any] | None
     ) -> CursorResult[Any]:
-        work = self._connection.execute(statement, values)
         with as_ours():
-            if self._in_place:
-                return await work
-            answer = await uninterrupted(work)
-        # The first statement opens the transaction, which may wait; on SQLite the others after it
-        # never do, so that nothing can interrupt them.
-        self._in_place = self.dialect == "sqlite"
-        return answer
+            return await self._connection.execute(statement, values)

@@ -51,6 +51,6 @@ def asked_of(database: Database) -> Iterator[Asked]:
                 ("commit", on_commit),
                 ("rollback", on_rollback),
             ):
-                event.listen(engine.sync_engine, name, listener)
-                stack.callback(event.remove, engine.sync_engine, name, listener)
+                event.listen(engine, name, listener)
+                stack.callback(event.remove, engine, name, listener)
         yield asked

@@ -6,6 +6,7 @@ and the second finds nothing left to do. One process runs them one at a time: al
 works on in globals.
 """
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -14,12 +15,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from store import postgres, sqlite
 from store.database import parse_url, sqlite_path
 from store.failures import as_ours
+from store.uninterrupted import uninterrupted
 
 WAIT_SECONDS: Final = 600.0
 LOCK_KEY: Final = 7_602_190_145
@@ -73,11 +75,28 @@ async def run(url: str, work: Callable[[Config], None] | None) -> str | None:
     Raises:
         Unavailable: the database does not answer.
     """
-    engine = _engine(url)
+    parsed = parse_url(url)
+    with as_ours():
+        if parsed.get_backend_name() == "sqlite":
+            engine = sqlite.engine(sqlite_path(parsed), WAIT_SECONDS)
+            return await uninterrupted(asyncio.to_thread(_on_sqlite, engine, work))
+        return await _on_postgres(
+            postgres.engine(parsed, size=1, statement_seconds=WAIT_SECONDS), work
+        )
+
+
+def _on_sqlite(engine: Engine, work: Callable[[Config], None] | None) -> str | None:
     try:
-        with as_ours():
-            async with engine.begin() as connection:
-                return await connection.run_sync(_locked, work)
+        with engine.begin() as connection:
+            return _locked(connection, work)
+    finally:
+        engine.dispose()
+
+
+async def _on_postgres(engine: AsyncEngine, work: Callable[[Config], None] | None) -> str | None:
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(_locked, work)
     finally:
         await engine.dispose()
 
@@ -90,10 +109,3 @@ def _locked(connection: Connection, work: Callable[[Config], None] | None) -> st
         config.attributes["connection"] = connection
         work(config)
     return MigrationContext.configure(connection).get_current_revision()
-
-
-def _engine(url: str) -> AsyncEngine:
-    parsed = parse_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        return sqlite.writer_engine(sqlite_path(parsed), WAIT_SECONDS)
-    return postgres.engine(parsed, size=1, statement_seconds=WAIT_SECONDS)

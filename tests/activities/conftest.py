@@ -18,8 +18,7 @@ NewMemo = Callable[..., Awaitable[MemoJob]]
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     database = Database(f"sqlite:///{tmp_path / 'voicekeep.db'}", starting_credits=150)
-    async with database.engines[0].begin() as connection:
-        await connection.run_sync(schema.jobs.metadata.create_all)
+    schema.jobs.metadata.create_all(database.engines[0])
     yield database
     await database.close()
 

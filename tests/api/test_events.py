@@ -175,7 +175,7 @@ def count_statements(front: Front) -> list[str]:
         found.append(statement)
 
     for engine in front.database.engines:
-        sql_event.listen(engine.sync_engine, "before_cursor_execute", note)
+        sql_event.listen(engine, "before_cursor_execute", note)
     return found
 
 

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 import psutil
 import pytest
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, select, text
+from sqlalchemy.exc import CompileError
 
 from contracts.errors import InvalidInput, Unavailable
 from store.database import Database
@@ -21,6 +22,12 @@ Opened = Callable[..., Database]
 
 class Stop(Exception):
     pass
+
+
+class Unspeakable(ColumnElement[int]):
+    """No database has words for it."""
+
+    inherit_cache = True
 
 
 async def test_a_transaction_that_raises_leaves_nothing(database: Database, user: str) -> None:
@@ -156,6 +163,21 @@ async def test_a_process_that_keeps_the_write_lock_makes_writing_unavailable(
             assert (await tx.credits.balance(user)).credits == 150
         other.execute("ROLLBACK")
         assert await write() == 150
+    other.close()
+    await database.close()
+
+
+async def test_a_first_statement_that_is_refused_leaves_the_file_free(
+    migrated_file: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "voicekeep.db"
+    path.write_bytes(migrated_file.read_bytes())
+    database = Database(f"sqlite:///{path}")
+    with pytest.raises(CompileError):
+        async with database.write() as tx:
+            await tx.session.value(select(Unspeakable()))
+    other = sqlite3.connect(path, isolation_level=None, timeout=0)
+    other.execute("BEGIN IMMEDIATE")
     other.close()
     await database.close()
 

@@ -219,8 +219,8 @@ async def test_a_broken_promise_is_told(database: Database, new_memo: NewMemo, n
     job = await new_memo(running=True)
     await end(database, job, JobState.COMPLETED)
     assert [v async for v in violations(database)] == []
-    async with database.engines[0].begin() as connection:
-        await connection.execute(change(job))
+    async with database.write() as tx:
+        await tx.session.run(change(job))
     assert broken in {v.invariant async for v in violations(database)}
 
 

@@ -102,10 +102,11 @@ async def fill(database: Database) -> None:
     for number in range(ROWS):
         for table, row in rows_of(number):
             by_table.setdefault(table.name, []).append(row)
-    async with database.engines[0].begin() as connection:
+    async with database.write() as tx:
         for table in METADATA.sorted_tables:
-            await connection.execute(insert(table), by_table[table.name])
-        await connection.execute(text("ANALYZE"))
+            for row in by_table[table.name]:
+                await tx.session.run(insert(table).inline(), row)
+        await tx.session.run(text("ANALYZE"))
 
 
 @contextmanager
@@ -131,10 +132,10 @@ def plans_of(database: Database, plans: dict[str, list[str]]) -> Iterator[None]:
             ]
 
     for engine in database.engines:
-        event.listen(engine.sync_engine, "before_cursor_execute", explain)
+        event.listen(engine, "before_cursor_execute", explain)
     yield
     for engine in database.engines:
-        event.remove(engine.sync_engine, "before_cursor_execute", explain)
+        event.remove(engine, "before_cursor_execute", explain)
 
 
 def _scans(plan: Any) -> Iterator[str]:
