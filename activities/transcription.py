@@ -89,7 +89,9 @@ class TranscriptionActivities:
                 return recorded
             call, tries = await VendorCall.begin(self._database, tx, order)
         async with self._answering(call, tries, transcriber):
-            parts = await self._listen(order, transcriber)
+            # Only an attempt before this one can have left parts.
+            kept = await self._kept(order) if call.number > 1 else []
+            parts = await self._listen(order, transcriber, kept)
             transcript = join_parts(parts, order.facts.seconds)
             if not has_speech(transcript):
                 raise NoSpeech("The tier heard no words")
@@ -159,13 +161,17 @@ class TranscriptionActivities:
             await asyncio.shield(call.cancelled())
             raise
 
+    async def _kept(self, order: TranscribeTier) -> list[TranscriptPart]:
+        async with self._database.read() as tx:
+            return list(
+                await tx.transcripts.parts(order.job.job_id, order.job.user_id, order.tier.name)
+            )
+
     async def _listen(
-        self, order: TranscribeTier, transcriber: Transcriber
+        self, order: TranscribeTier, transcriber: Transcriber, parts: list[TranscriptPart]
     ) -> list[TranscriptPart]:
         """The whole file, from the end of the last part that is kept."""
         job, tier, seconds = order.job, order.tier.name, order.facts.seconds
-        async with self._database.read() as tx:
-            parts = list(await tx.transcripts.parts(job.job_id, job.user_id, tier))
         done = parts[-1].end if parts else 0.0
         async with (
             alive(self._database, job.job_id, job.user_id, lambda: {"audio_seconds": done}),
