@@ -16,8 +16,8 @@ from providers.azure_blob_staging import BLOCK_BYTES, AzureBlobStaging
 from providers.azure_speech import AzureSpeech, SpeechCredential
 from tests import azurite as published
 from tests.azurite import Azurite
-from tests.contract.test_azure import FACTS, OPERATION, SECONDS
 from tests.fakes.azure import FakeAzure
+from tests.fakes.azure_site import FACTS, OPERATION, SECONDS
 from tests.fakes.forwarding import Forwarding
 from tests.fakes.listening import made_up
 from tests.media.memory import MEGABYTE, at_most
