@@ -36,6 +36,8 @@ from runtime.settings import Settings
 
 AZURE_BATCH: Final = "azure-batch"
 CHECK_PAUSE_SECONDS: Final = 5.0
+MEGABYTE: Final = 1_000_000
+"""As Azure counts its limits."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class _Tiers:
             locales=azure.speech_locales,
             speakers=azure.speech_speakers,
             phrases=azure.speech_phrases,
-            max_bytes=azure.fast_max_mb << 20,
+            max_bytes=azure.fast_max_mb * MEGABYTE,
             max_seconds=azure.fast_max_seconds,
         )
         return AzureFast(self._speech(), options, choose=choose, converted=converted)
@@ -154,7 +156,7 @@ class _Tiers:
         options = BatchOptions(
             locales=azure.speech_locales,
             speakers=azure.speech_speakers,
-            max_bytes=azure.batch_max_mb << 20,
+            max_bytes=azure.batch_max_mb * MEGABYTE,
             staging_url=url,
         )
         return BatchEngine(AzureBatch(self._speech(), options), staging)

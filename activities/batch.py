@@ -143,12 +143,13 @@ class BatchActivities:
         """Delete the operation's jobs and its staged audio; returns how many things went."""
         engine = self._engine(order)
         operation = operation_of(order)
-        jobs = await engine.transcriber.find(operation)
-        for job in jobs:
-            await engine.transcriber.delete(job)
         kind = CONTAINERS[order.facts.container]
-        staged = await engine.staging.remove(staging_key(operation, kind.extension))
-        return len(jobs) + staged
+        # The audio first: it goes whether or not the vendor can be asked for its jobs.
+        gone = int(await engine.staging.remove(staging_key(operation, kind.extension)))
+        for job in await engine.transcriber.find(operation):
+            await engine.transcriber.delete(job)
+            gone += 1
+        return gone
 
     def _engine(self, order: TranscribeTier) -> BatchEngine:
         engine = self._engines.get(order.tier.name)
