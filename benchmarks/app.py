@@ -4,14 +4,14 @@ import asyncio
 import json
 import shutil
 import sqlite3
-import subprocess
 import uuid
-from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
+from benchmarks.audio import tone
 from benchmarks.stack import Stack
 
 LOOK_SECONDS: Final = 0.0005
+LONGEST_SECONDS: Final = 30.0
 AUDIO_SECONDS: Final = 5
 USER: Final = str(uuid.UUID(int=1))
 
@@ -105,24 +105,14 @@ class App:
 
     async def completed(self, job_id: str) -> None:
         """Return within a millisecond of the job's completion."""
-        state = self._state(job_id)
-        while state in {"queued", "running"}:
-            await asyncio.sleep(LOOK_SECONDS)
-            state = self._state(job_id)
+        state = "queued"
+        async with asyncio.timeout(LONGEST_SECONDS):
+            while state in {"queued", "running"}:
+                await asyncio.sleep(LOOK_SECONDS)
+                state = self._state(job_id)
         if state != "completed":
             raise Refused(f"{job_id} is {state}")
 
     def _state(self, job_id: str) -> str:
         found = self._rows.execute("SELECT state FROM jobs WHERE id = ?", (job_id,)).fetchone()
         return str(found[0])
-
-
-def tone(target: Path, seconds: float, *arguments: str) -> Path:
-    """Generated audio: a tone as AAC, or as the given output arguments say."""
-    if not target.exists():
-        source = f"sine=frequency=440:sample_rate=44100:duration={seconds}"
-        subprocess.run(
-            ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, *arguments, str(target)],
-            check=True,
-        )
-    return target

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
+import engines
 import worker as product
 from contracts.audio import AudioFacts
 from contracts.headline import Headline
@@ -63,14 +64,15 @@ class InstantHeadliner:
         return Headline(title="All of it", intro="It was said.", engine=self.provider)
 
 
-async def engines(settings: Settings, stack: AsyncExitStack) -> product.Engines:
+async def exact_engines(settings: Settings, stack: AsyncExitStack) -> engines.Engines:
     """The product's own, but for whoever hears and whoever sums up."""
     return dataclasses.replace(
-        await product.open_engines(settings, stack),
+        await engines.open_engines(settings, stack),
         transcribers={
             "at-once": ExactVendor(AT_ONCE, 0),
             "a-second": ExactVendor(AFTER_A_SECOND, 1),
         },
+        tiers=("at-once", "a-second"),
         headliner=InstantHeadliner(),
     )
 
@@ -86,7 +88,7 @@ async def main() -> None:
         )
         stack.push_async_callback(database.close)
         made = await product.assemble(
-            settings, database, TemporalJobs(client), stack, await engines(settings, stack)
+            settings, database, TemporalJobs(client), stack, await exact_engines(settings, stack)
         )
         for queue in settings.worker.queues:
             await stack.enter_async_context(product.worker(settings, client, queue, made))
