@@ -22,10 +22,6 @@ _OWN: Final = and_(
     idempotency_keys.c.key == bindparam("own_key"),
 )
 _KEEP: Final = unless_there(idempotency_keys)
-_FORGET_OLD: Final = delete(idempotency_keys).where(
-    idempotency_keys.c.principal == bindparam("own_user"),
-    idempotency_keys.c.created_at < bindparam("old", type_=Moment),
-)
 _FIND: Final = select(idempotency_keys).where(_OWN).with_for_update()
 _EXTEND: Final = (
     update(idempotency_keys).where(_OWN).values(busy_until=bindparam("until", type_=Moment))
@@ -47,11 +43,11 @@ class Idempotency:
         ``busy_seconds`` for it.
         """
         now = self._session.now
-        await self._session.run(
-            _FORGET_OLD, {"own_user": user_id, "old": self._session.before(KEPT_SECONDS)}
-        )
         row = await self._session.row(_FIND, _own(user_id, key))
         if row is None:
+            return None
+        if row.created_at < self._session.before(KEPT_SECONDS):
+            await self.forget(user_id, key)
             return None
         kept = _kept(row, busy=row.status is None and row.busy_until > now)
         if not kept.finished and not kept.busy:
