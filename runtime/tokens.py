@@ -5,6 +5,8 @@ the key found by ``kid`` in a set the issuer publishes at a configured address. 
 about where its key is (``jku``, ``x5u``, ``jwk``, ``x5c``) is never looked at.
 """
 
+import hashlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ import jwt
 from contracts.errors import Unauthenticated
 from contracts.values import Value
 from runtime.issuer import AUDIENCE, ISSUER, EmbeddedIssuer
-from runtime.key_sets import FETCH_SECONDS, FetchedKeys, FixedKeys, KeySet
+from runtime.key_sets import FETCH_SECONDS, FetchedKeys, FixedKeys, KeySet, VerifyingKey
 from runtime.settings_groups import TokenSettings
 
 MISSING: Final = "Missing authorization header"
@@ -30,6 +32,9 @@ LONGEST_TOKEN: Final = 8192
 
 LONGEST_SUBJECT: Final = 255
 """Characters; what OpenID Connect allows."""
+
+MOST_SEEN: Final = 4096
+"""Verified tokens that are remembered; the oldest goes first."""
 
 _NOT_JSON: Final = (ValueError, TypeError, OverflowError, RecursionError)
 """What broken or hostile JSON makes a parser raise, beside the library's own errors."""
@@ -60,8 +65,21 @@ class TrustedIssuer:
     keys: KeySet
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A token whose signature was verified with this very key."""
+
+    kid: str
+    issuer: TrustedIssuer
+    key: VerifyingKey
+    claims: Claims
+
+
 class TokenVerifier:
     """Verifies bearer tokens of several issuers, told apart by ``iss``.
+
+    A client sends the same token with every request: its signature is verified once for each key,
+    its key and its expiry every time.
 
     Args:
         issuers: those that are believed.
@@ -73,6 +91,8 @@ class TokenVerifier:
     ) -> None:
         self._issuers = {issuer.issuer: issuer for issuer in issuers}
         self._client = client
+        # By the token's digest: who can read this memory finds no token in it.
+        self._seen: dict[bytes, _Seen] = {}
 
     @classmethod
     def build(cls, settings: TokenSettings, data_dir: Path) -> Self:
@@ -125,28 +145,19 @@ class TokenVerifier:
             Unauthenticated: it is not believed, for whatever reason: the answer names none.
             Unavailable: the issuer's keys cannot be had now.
         """
-        kid, issuer = self._look_into(token)
+        digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+        seen = self._seen.get(digest)
+        kid, issuer = (seen.kid, seen.issuer) if seen else self._look_into(token)
         key = await issuer.keys.find(kid)
         if key is None:
             _refuse()
-        try:
-            claims = jwt.decode(
-                token,
-                key.key,
-                # The key's algorithm, whatever the token says of its own.
-                algorithms=[key.algorithm],
-                audience=issuer.audience,
-                issuer=issuer.issuer,
-                # An `iat` a second ahead of our clock is no reason to refuse; `exp`, `nbf` decide.
-                options={
-                    "require": ["exp", "iss", "aud"],
-                    "verify_iat": False,
-                    "verify_sub": False,
-                },
-            )
-        except (jwt.PyJWTError, *_NOT_JSON):
-            raise Unauthenticated(INVALID) from None
-        return _claims(claims, issuer)
+        if seen and seen.key is key and int(seen.claims.expires_at) > time.time():
+            return seen.claims
+        claims = _verified(token, key, issuer)
+        while len(self._seen) >= MOST_SEEN:
+            del self._seen[next(iter(self._seen))]
+        self._seen[digest] = _Seen(kid, issuer, key, claims)
+        return claims
 
     def _look_into(self, token: str) -> tuple[str, TrustedIssuer]:
         """Key id and issuer as the token claims them: only to choose the key."""
@@ -162,6 +173,27 @@ class TokenVerifier:
         if issuer is None or not isinstance(kid, str) or "crit" in head:
             _refuse()
         return kid, issuer
+
+
+def _verified(token: str, key: VerifyingKey, issuer: TrustedIssuer) -> Claims:
+    try:
+        claims = jwt.decode(
+            token,
+            key.key,
+            # The key's algorithm, whatever the token says of its own.
+            algorithms=[key.algorithm],
+            audience=issuer.audience,
+            issuer=issuer.issuer,
+            # An `iat` a second ahead of our clock is no reason to refuse; `exp`, `nbf` decide.
+            options={
+                "require": ["exp", "iss", "aud"],
+                "verify_iat": False,
+                "verify_sub": False,
+            },
+        )
+    except (jwt.PyJWTError, *_NOT_JSON):
+        raise Unauthenticated(INVALID) from None
+    return _claims(claims, issuer)
 
 
 def _claims(claims: Mapping[str, Any], issuer: TrustedIssuer) -> Claims:

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -20,9 +21,9 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from contracts.errors import Unauthenticated
 from runtime.issuer import ISSUER, KEY_FILE, EmbeddedIssuer, NotAKey
-from runtime.key_sets import FixedKeys
+from runtime.key_sets import FixedKeys, VerifyingKey
 from runtime.settings import load
-from runtime.tokens import TokenVerifier, TrustedIssuer
+from runtime.tokens import MOST_SEEN, TokenVerifier, TrustedIssuer
 
 USER = "5f0f7a86-8a5f-4b0a-9a53-0d3f3a1f2c11"
 EDDSA, OTHER_EDDSA = ed25519.Ed25519PrivateKey.generate(), ed25519.Ed25519PrivateKey.generate()
@@ -239,6 +240,46 @@ async def test_a_subject_that_is_no_uuid_is_given_one_for_good(verifier: TokenVe
 
 async def test_one_user_has_one_id_however_it_is_spelled(verifier: TokenVerifier) -> None:
     assert (await verifier.verify(sign(sub=USER.upper()))).user_id == USER
+
+
+class ChangingKeys:
+    """A key set whose keys are exchanged while tokens signed with them are about."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.keys = FixedKeys(document)
+
+    async def find(self, kid: str) -> VerifyingKey | None:
+        return await self.keys.find(kid)
+
+
+async def test_a_token_believed_before_is_refused_once_its_key_is_withdrawn() -> None:
+    keys = ChangingKeys(KEYS)
+    verifier = TokenVerifier([TrustedIssuer("https://a", "mana", keys)])
+    token = sign()
+    assert await verifier.verify(token) == await verifier.verify(token)
+    withdrawn: dict[str, Any] = {"keys": []}
+    for document in (withdrawn, OTHER_KEYS):
+        keys.keys = FixedKeys(document)
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(token)
+
+
+async def test_a_token_believed_before_is_refused_once_it_has_expired(
+    verifier: TokenVerifier,
+) -> None:
+    expiry = int(time.time()) + 2
+    token = sign(exp=expiry)
+    assert await verifier.verify(token) == await verifier.verify(token)
+    await asyncio.sleep(expiry - time.time() + 0.01)
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(token)
+
+
+async def test_only_so_many_tokens_are_remembered(verifier: TokenVerifier) -> None:
+    tokens = [by_hand(claims(sub=str(uuid4()))) for _ in range(MOST_SEEN + 1)]
+    found = [await verifier.verify(token) for token in tokens]
+    assert len(verifier._seen) == MOST_SEEN
+    assert await verifier.verify(tokens[0]) == found[0]
 
 
 async def test_tokens_of_the_embedded_issuer_are_believed_where_it_is_on(tmp_path: Path) -> None:
