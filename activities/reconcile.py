@@ -94,7 +94,7 @@ class ReconcileActivities:
                     released += bool(await tx.credits.release(hold.user_id, hold.job_id, key))
             if len(page) < PAGE:
                 return released
-            after = page[-1].key
+            after = page[-1].job_id
             activity.heartbeat(released)
 
     async def _forget_keys(self) -> int:

@@ -177,7 +177,7 @@ class Credits(Protocol):
         """
 
     async def left_over(self, *, after: str, limit: int) -> Sequence[OpenHold]:
-        """Holds of every owner whose job has ended or is gone, by key after ``after``."""
+        """Holds of every owner whose job has ended or is gone, by job after ``after``."""
 
     async def of_job(self, user_id: str, job_id: str) -> JobCredits:
         """What the job holds now, and what it has been charged in its life."""

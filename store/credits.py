@@ -337,8 +337,9 @@ class Credits:
         return JobCredits() if row is None else JobCredits(held=row.held, charged=row.charged)
 
     async def left_over(self, *, after: str, limit: int) -> Sequence[OpenHold]:
-        """Holds of every owner whose job has ended or is gone, by key after ``after``."""
-        statement = _LEFT_OVER.where(_HOLD.key > after).order_by(_HOLD.key).limit(limit)
+        """Holds of every owner whose job has ended or is gone, by job after ``after``."""
+        # The index of open holds is by job: by key, SQLite would read every hold there ever was.
+        statement = _LEFT_OVER.where(_HOLD.job_id > after).order_by(_HOLD.job_id).limit(limit)
         rows = await self._session.rows(statement)
         return [OpenHold.model_validate(row._asdict()) for row in rows]
 

@@ -278,7 +278,7 @@ async def test_holds_of_ended_and_missing_jobs_are_left_over(
         await tx.credits.hold(user, "gone", "gone:hold", 3)
         await tx.jobs.move(ended.job_id, user, JobState.FAILED, step=Step.DONE)
         found = await tx.credits.left_over(after="", limit=9)
-        page = await tx.credits.left_over(after=found[0].key, limit=1)
+        page = await tx.credits.left_over(after=found[0].job_id, limit=1)
         assert {(hold.job_id, hold.user_id, hold.amount) for hold in found} == {
             (ended.job_id, user, 2),
             ("gone", user, 3),
