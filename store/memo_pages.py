@@ -27,7 +27,8 @@ _SHARED: Final = (memos.c.id.in_(_LINKED), memos.c.user_id != _USER, _NOT_DELETE
 
 
 def _page(*start: ColumnElement[bool]) -> Select[tuple[object, ...]]:
-    most = bindparam("most", type_=Integer)
+    # Spelled out: Postgres plans anew every time for limits that it does not know.
+    most = bindparam("most", type_=Integer, literal_execute=True)
     halves = [
         select(select(memos.c.id).where(*rows, *start).order_by(*_ORDER).limit(most).subquery())
         for rows in (_OWN, _SHARED)
@@ -37,8 +38,8 @@ def _page(*start: ColumnElement[bool]) -> Select[tuple[object, ...]]:
         select(memos)
         .join(newest, newest.c.id == memos.c.id)
         .order_by(*_ORDER)
-        .limit(bindparam("count", type_=Integer))
-        .offset(bindparam("offset", type_=Integer))
+        .limit(bindparam("count", type_=Integer, literal_execute=True))
+        .offset(bindparam("offset", type_=Integer, literal_execute=True))
     )
 
 
