@@ -27,8 +27,7 @@ _SHARED: Final = (memos.c.id.in_(_LINKED), memos.c.user_id != _USER, _NOT_DELETE
 
 
 def _page(*start: ColumnElement[bool]) -> Select[tuple[object, ...]]:
-    # Spelled out: Postgres plans anew every time for limits that it does not know.
-    most = bindparam("most", type_=Integer, literal_execute=True)
+    most = bindparam("most", type_=Integer)
     halves = [
         select(select(memos.c.id).where(*rows, *start).order_by(*_ORDER).limit(most).subquery())
         for rows in (_OWN, _SHARED)
@@ -38,8 +37,8 @@ def _page(*start: ColumnElement[bool]) -> Select[tuple[object, ...]]:
         select(memos)
         .join(newest, newest.c.id == memos.c.id)
         .order_by(*_ORDER)
-        .limit(bindparam("count", type_=Integer, literal_execute=True))
-        .offset(bindparam("offset", type_=Integer, literal_execute=True))
+        .limit(bindparam("count", type_=Integer))
+        .offset(bindparam("offset", type_=Integer))
     )
 
 
