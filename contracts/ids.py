@@ -8,6 +8,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 MEMO: Final = "memo"
 ERASE: Final = "erase"
 RECONCILE: Final = "reconcile"
+LANGUAGE: Final = "language"
+"""Name of the workflow of every language job; the job's kind is what it is used for."""
 
 MEDIA_EXTENSION: Final = re.compile(r"[a-z0-9]{1,8}")
 
@@ -20,6 +22,11 @@ def memo_job(memo_id: str) -> str:
 def erase_job(subject_id: str) -> str:
     """Workflow id of the erasure of one memo or one user."""
     return f"{ERASE}-{subject_id}"
+
+
+def language_job(use: str, request_id: str) -> str:
+    """Workflow id of something to be written: ``question-<request id>``."""
+    return f"{use}-{request_id}"
 
 
 def kind_of(job_id: str) -> str:
