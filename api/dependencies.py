@@ -17,6 +17,7 @@ import structlog
 from fastapi import Depends, Request
 
 from api.measures import Measures
+from api.ports import Files, SignedUploads
 from api.rate_limit import RateLimiter
 from contracts.errors import Unavailable
 from runtime.settings import Settings
@@ -25,7 +26,6 @@ if TYPE_CHECKING:  # what makes a start slow
     from api.event_feed import EventFeed
     from runtime.tokens import TokenVerifier
     from store.database import Database
-    from store.files_disk import DiskFiles
 
 WAIT_SECONDS: Final = 10.0
 """How long a request waits for the services of a process that has just been started."""
@@ -55,17 +55,19 @@ class Services:
 
     Attributes:
         key_set: public keys of the embedded issuer, as they are published.
+        signed_uploads: none when recordings come through this service (STORAGE is ``disk``).
     """
 
     settings: Settings
     database: "Database"
-    files: "DiskFiles"
+    files: Files
     jobs: Jobs
     tokens: "TokenVerifier"
     key_set: Mapping[str, Any]
     events: "EventFeed"
     measures: Measures
     limiter: RateLimiter | None
+    signed_uploads: SignedUploads | None = None
 
 
 class Opening:

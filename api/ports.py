@@ -1,0 +1,47 @@
+"""What the front needs of storage, as Protocols; ``store/`` implements them."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from contracts.audio import StoredFile
+from contracts.uploads import SignedUpload
+
+
+class Files(Protocol):
+    """Where recordings are kept; ``activities.ports.Files`` says what each method promises."""
+
+    async def ping(self) -> None:
+        """Return when something could be stored now. Raises Unavailable."""
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes], *, media_type: str) -> StoredFile:
+        """Store a stream whole or not at all. Raises InvalidInput, Unavailable."""
+
+    async def find(self, key: str) -> StoredFile | None:
+        """Size and time of a file, or none. Raises InvalidInput, Unavailable."""
+
+    def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from ``start`` up to and without ``end``. Raises NotFound, Unavailable."""
+
+    async def delete(self, key: str) -> bool:
+        """Remove a file; false when there was none. Raises InvalidInput, Unavailable."""
+
+
+class SignedUploads(Protocol):
+    """Storage that takes a file from a client itself (Supabase, Azure Blob)."""
+
+    async def sign_upload(
+        self, key: str, *, media_type: str, size: int, seconds: float
+    ) -> SignedUpload:
+        """One request by which its holder stores the file, and nothing else.
+
+        Args:
+            media_type: kept with the file.
+            size: bytes the client said it will send. Storage need not hold the client to it:
+                whoever uses the file looks at what is there.
+            seconds: how long the request may be begun; storage may set a term of its own, which
+                ``expires_at`` then says.
+
+        Raises:
+            InvalidInput: ``invalid_path``.
+            Unavailable: storage is away.
+        """
