@@ -34,6 +34,8 @@ class Step(StrEnum):
     TRANSCRIBE = "transcribe"
     SETTLE = "settle"
     HEADLINE = "headline"
+    NOTES = "notes"
+    WRITE = "write"
     ANNOUNCE = "announce"
     ERASE = "erase"
     DONE = "done"

@@ -40,10 +40,12 @@ class MemoryPrompt(Value):
     Attributes:
         title: what the memory is to be called; empty leaves that to the model.
         text: what is to be written.
+        prompt_id: the stored prompt it came from, kept on the memory.
     """
 
     title: str = ""
     text: str
+    prompt_id: str | None = None
 
 
 class LanguageRequest(Value):

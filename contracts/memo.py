@@ -38,6 +38,8 @@ class MemoJob(Value):
         round: 1 for the first run, 2 for the first retry, …
         audio_wait_seconds: how long to wait for audio that is not in storage yet.
         heartbeat_seconds: after so long without a sign of life a worker counts as lost.
+        blueprint_id: memories are made by this blueprint when there is a transcript; it was
+            checked that the owner may use it.
     """
 
     job_id: str
@@ -50,6 +52,7 @@ class MemoJob(Value):
     round: int = 1
     audio_wait_seconds: float = 60.0
     heartbeat_seconds: float = 60.0
+    blueprint_id: str | None = None
 
 
 class Reserved(Value):

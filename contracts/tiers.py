@@ -207,6 +207,7 @@ class Attempt(Value):
         seconds: how long the call took; none while it runs, or when its worker was lost.
         outcome: none while it runs.
         chunk: which chunk of a long recording it was about; none: all of it.
+        step: of the job, that the call was made in.
     """
 
     job_id: str
@@ -220,3 +221,4 @@ class Attempt(Value):
     error_code: str | None = None
     error_message: str | None = None
     chunk: int | None = None
+    step: str = "transcribe"

@@ -1,4 +1,4 @@
-"""The tables. ``ledger.py`` holds the ones about money.
+"""The tables. ``ledger.py`` holds the ones about money, ``language_tables.py`` those about writing.
 
 Columns of ``memos``, ``memories``, ``memo_spaces``, ``spaces``, ``space_members`` and ``profiles``
 are a promise to clients that read the rows directly; columns of ours stand behind theirs.
@@ -23,7 +23,7 @@ from sqlalchemy import (
     text,
 )
 
-from contracts.jobs import JobState
+from contracts.jobs import JobState, Step
 from store.columns import METADATA, Id, Json, Moment, Words, spelled
 
 memos = Table(
@@ -188,6 +188,7 @@ attempts = Table(
     Column("error_code", String(100)),
     Column("error_message", Words),
     Column("chunk", Integer),
+    Column("step", String(40), nullable=False, server_default=Step.TRANSCRIBE.value),
 )
 
 transcripts = Table(

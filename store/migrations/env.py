@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import store.language_tables
 import store.ledger
 import store.schema
 from store.columns import METADATA

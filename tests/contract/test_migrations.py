@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from store import ledger, migrations, schema
+from store import language_tables, ledger, migrations, schema
 from store.columns import METADATA
 from store.database import Database
 from tests.postgres import PostgresServer
@@ -117,7 +117,11 @@ async def test_no_change_of_the_tables_waits_for_a_migration(bare_url: str) -> N
 
 
 def test_every_table_is_among_those_the_migrations_compare() -> None:
-    named = [*vars(schema).values(), *vars(ledger).values()]
+    named = [
+        *vars(schema).values(),
+        *vars(ledger).values(),
+        *vars(language_tables).values(),
+    ]
     tables = {value.name for value in named if isinstance(value, Table)}
     assert tables == {*METADATA.tables}
 

@@ -17,7 +17,7 @@ from contracts.jobs import JobFailure, JobState, Step
 from contracts.memo import MemoStatus
 from contracts.tiers import AttemptOutcome
 from contracts.transcript import TranscriptPart, Utterance, join_parts
-from store import ledger, schema
+from store import language_tables, ledger, schema
 from store.columns import METADATA
 from store.database import Database
 
@@ -81,6 +81,7 @@ def rows_of(number: int) -> Iterator[tuple[Table, dict[str, Any]]]:
     yield schema.idempotency_keys, {
         "principal": member, "key": memo, "fingerprint": "", "busy_until": at, "created_at": at
     }  # fmt: skip
+    yield from language_rows(job, memo, own, times)
     user = str(UUID(int=10**10 + number))
     yield schema.profiles, {"user_id": user, "app_settings": {}, "updated_at": at}
     yield schema.memo_counts, {"user_id": user, "memos": 1}
@@ -95,6 +96,25 @@ def rows_of(number: int) -> Iterator[tuple[Table, dict[str, Any]]]:
         "user_id": user, "key": f"{job}:hold", "kind": "hold", "amount": 2, "balance_delta": 0,
         "held_delta": 2, "created_at": at,
     }  # fmt: skip
+
+
+def language_rows(
+    job: str, memo: str, own: dict[str, str], times: dict[str, datetime]
+) -> Iterator[tuple[Table, dict[str, Any]]]:
+    """As if each job were one of a language model too."""
+    at = {"created_at": times["created_at"]}
+    yield language_tables.language_requests, {
+        "job_id": job, **own, "use": "question", "instruction": "", "prompts": [], "role": "",
+        "title": "", "metadata": {}, "tries": 0, "tries_round": 1, **at,
+    }  # fmt: skip
+    yield language_tables.language_sources, {"job_id": job, "memo_id": memo, **own}
+    yield language_tables.language_notes, {"job_id": job, "key": "k", **own, "notes": "", **at}
+    yield language_tables.blueprints, {"id": memo, "name": {}, "is_public": False, **own, **times}
+    yield language_tables.prompts, {"id": memo, "prompt_text": {}, **own, **times}
+    yield (
+        language_tables.prompt_blueprints,
+        {"prompt_id": memo, "blueprint_id": memo, "sort_order": 0},
+    )
 
 
 async def fill(database: Database) -> None:
