@@ -1,20 +1,14 @@
-"""Starts the job of a memo: rows first, in one transaction, then the workflow.
+"""Starts the job of a memo, by ``job_start``: what its rows are, and which requests join one."""
 
-A process that dies between the two leaves a queued job; the client's retry starts it, or
-``reconcile`` does. When Temporal is away the rows are taken back, so an answer of 503 means that
-nothing was begun and nothing will be.
-"""
-
-import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import uuid4
 
-from api import idempotency
 from api.dependencies import Services
-from api.idempotency import BUSY_SECONDS, Key
+from api.idempotency import Key
+from api.job_start import Entered, JobStart, check_credits
 from api.shapes.memos import MemoOptions, MemoStarted, MemoView
-from contracts.errors import Conflict, Forbidden, InsufficientCredits, NotFound, Unavailable
+from contracts.errors import Conflict, Forbidden, NotFound
 from contracts.headline import default_title
 from contracts.ids import MEMO, memo_job
 from contracts.jobs import LONGEST_JOB_SECONDS, Job, JobState, StaleJob
@@ -26,10 +20,6 @@ if TYPE_CHECKING:
 
 CREATED: Final = 201
 FINISHED: Final = frozenset({JobState.COMPLETED, JobState.COMPLETED_NO_TRANSCRIPT})
-
-ENDING_TRIES: Final = 20
-ENDING_PAUSE: Final = 0.1
-"""A failed job's workflow may take moments to close after its last word; a retry waits for it."""
 
 
 class Recording(NamedTuple):
@@ -57,30 +47,11 @@ class Started(NamedTuple):
     adopted: bool
 
 
-class OutcomeUnknown(Unavailable):
-    """The database went away while it was told to commit: the rows may be there or not."""
-
-
-class _Entered(NamedTuple):
-    """What the rows say is to be done.
-
-    Attributes:
-        job: to be started; none when that is known to have happened.
-        fresh: its rows were written just now, so they can be taken back.
-    """
-
-    answer: Mapping[str, Any]
-    adopted: bool
-    job: StaleJob | None
-    fresh: bool = False
-
-
 class MemoStart:
     """Accepts recordings and starts their jobs."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._database = services.database
 
     async def start(self, recording: Recording, key: Key | None) -> Started:
         """Accept a recording: its job exists, and runs, once this returns.
@@ -94,64 +65,12 @@ class MemoStart:
             OutcomeUnknown: the database went away in the very moment of the commit.
             Unavailable: Temporal or the database is away; nothing was begun.
         """
-        entered = None
-        try:
-            async with self._database.write() as tx:
-                entered = await self._enter(tx, recording, key)
-        except Unavailable as failure:
-            if entered is None:
-                raise
-            raise OutcomeUnknown(failure.message, retry_after=failure.retry_after) from failure
-        if entered.job is not None:
-            await self._launch(entered, entered.job, key)
-        return Started(entered.answer, entered.adopted)
 
-    async def _enter(self, tx: "Transaction", recording: Recording, key: Key | None) -> _Entered:
-        rows = _Rows(tx, self._services, recording)
-        if key is None:
-            return await rows.enter()
-        user_id = recording.user_id
-        kept = await tx.idempotency.find(user_id, key.text, busy_seconds=BUSY_SECONDS)
-        if kept is not None:
-            idempotency.check(key, kept)
-            # Its process may have died before the workflow was started.
-            job = None
-            if not kept.finished:
-                job = await tx.jobs.described(kept.answer["jobId"], user_id)
-            return _Entered(kept.answer, adopted=False, job=job)
-        entered = await rows.enter()
-        await tx.idempotency.keep(
-            user_id, key.text, key.fingerprint, answer=entered.answer, busy_seconds=BUSY_SECONDS
-        )
-        return entered
+        async def enter(tx: "Transaction") -> Entered:
+            return await _Rows(tx, self._services, recording).enter()
 
-    async def _launch(self, entered: _Entered, job: StaleJob, key: Key | None) -> None:
-        try:
-            await self._start_workflow(job)
-        except Unavailable:
-            if not entered.fresh or await self._take_back(job, key):
-                raise
-            # It runs all the same: only the answer to our call was lost.
-        self._services.measures.jobs_started.labels(job.kind).inc()
-        if key is not None:
-            async with self._database.write() as tx:
-                await tx.idempotency.finish(job.user_id, key.text, CREATED)
-
-    async def _start_workflow(self, job: StaleJob) -> None:
-        """Start it; after a failed round, that round's workflow may be about to close."""
-        tries = 1 if job.request.get("round", 1) == 1 else ENDING_TRIES
-        while not await self._services.jobs.start(job.kind, job.id, job.user_id, job.request):
-            tries -= 1
-            if not tries:
-                return
-            await asyncio.sleep(ENDING_PAUSE)
-
-    async def _take_back(self, job: StaleJob, key: Key | None) -> bool:
-        async with self._database.write() as tx:
-            gone = await tx.jobs.withdraw(job.id, job.user_id)
-            if gone and key is not None:
-                await tx.idempotency.forget(job.user_id, key.text)
-        return gone
+        entered = await JobStart(self._services, CREATED).start(recording.user_id, key, enter)
+        return Started(entered.answer, adopted=not entered.repeated)
 
 
 class _Rows:
@@ -164,7 +83,7 @@ class _Rows:
         self._user_id = recording.user_id
         self._options = recording.options
 
-    async def enter(self) -> _Entered:
+    async def enter(self) -> Entered:
         """Write them, or find them; the checks come in the order the contract names."""
         memo_id = self._options.memo_id
         memo = None if memo_id is None else await self._tx.memos.find(memo_id, self._user_id)
@@ -182,11 +101,9 @@ class _Rows:
 
     async def _check_credits(self) -> None:
         price = transcription_price(self._recording.seconds)
-        free = (await self._tx.credits.balance(self._user_id)).free
-        if free < price:
-            raise InsufficientCredits(price, free)
+        await check_credits(self._tx, self._user_id, price)
 
-    async def _create(self, memo_id: str) -> _Entered:
+    async def _create(self, memo_id: str) -> Entered:
         request = self._request(memo_id)
         # Before the price: somebody else's memo of that id is 404, one's own that is erased 409.
         memo = await self._tx.memos.create(
@@ -217,7 +134,7 @@ class _Rows:
         chosen = settings.get("language") if isinstance(settings, dict) else None
         return chosen if isinstance(chosen, str) else self._recording.language
 
-    async def _again(self, memo: Memo) -> _Entered:
+    async def _again(self, memo: Memo) -> Entered:
         job = await self._tx.jobs.find(memo_job(memo.id), self._user_id)
         if job is None:
             raise Conflict("There is a memo of that id", code="memo_exists")
@@ -231,7 +148,7 @@ class _Rows:
         stale = StaleJob(id=job.id, kind=job.kind, user_id=job.user_id, request=job.request)
         return self._entered(memo, stale)
 
-    async def _new_round(self, memo: Memo, job: Job) -> _Entered:
+    async def _new_round(self, memo: Memo, job: Job) -> Entered:
         """Run a failed or cancelled job again, with what is asked for now."""
         request = self._request(memo.id)
         moved = job.request["audio_path"] != request.audio_path
@@ -254,16 +171,14 @@ class _Rows:
         if self._options.space_id is not None:
             await self._tx.spaces.link(memo_id, self._options.space_id, self._user_id)
 
-    def _entered(self, memo: Memo, job: StaleJob, *, fresh: bool = False) -> _Entered:
+    def _entered(self, memo: Memo, job: StaleJob, *, fresh: bool = False) -> Entered:
         answer = MemoStarted(
             memo_id=memo.id,
             audio_path=self._recording.path,
             memo=MemoView.of(memo),
             job_id=job.id,
         )
-        return _Entered(
-            answer.model_dump(mode="json", by_alias=True), adopted=True, job=job, fresh=fresh
-        )
+        return Entered(answer.model_dump(mode="json", by_alias=True), job, fresh=fresh)
 
     def _request(self, memo_id: str) -> MemoJob:
         settings = self._services.settings

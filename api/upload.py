@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from api.dependencies import Services
 from api.errors import validation_failure
+from api.job_start import OutcomeUnknown
 from api.json_body import check_text, parse
-from api.memo_start import OutcomeUnknown
 from api.multipart import PartEvent, PartHead, boundary_of, part_events
 from api.shapes.memos import UploadFields
 from contracts.audio import MediaKind
