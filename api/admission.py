@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from api.dependencies import Services, services_of
 from api.errors import on_failure, on_http_exception
-from api.json_body import BoundedRequest
+from api.json_body import MAX_JSON_BYTES, BoundedRequest
 from contracts.errors import Failure, TooManyRequests
 from contracts.ids import owner_id
 from contracts.values import Value
@@ -77,6 +77,8 @@ def _meter(request: Request, services: Services, principal: str) -> None:
 class OpenRoute(APIRoute):
     """A route for everybody; JSON bodies are read within bounds."""
 
+    max_bytes: ClassVar[int] = MAX_JSON_BYTES
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Come before FastAPI's own handler."""
         inner = super().get_route_handler()
@@ -85,7 +87,7 @@ class OpenRoute(APIRoute):
             await self.enter(request)
             bounded = BoundedRequest(request.scope, request.receive)
             if self.body_field is not None:
-                await bounded.load()
+                await bounded.load(self.max_bytes)
             return await inner(bounded)
 
         return handle

@@ -26,21 +26,30 @@ class BoundedRequest(Request):
     _body: bytes
     _json: Any
 
-    async def load(self) -> None:
+    async def load(self, max_bytes: int = MAX_JSON_BYTES) -> None:
         """Read the body, and parse it when it says it is JSON.
 
         Raises:
-            TooLarge: more than MAX_JSON_BYTES.
+            TooLarge: more than ``max_bytes``.
             InvalidInput: not JSON, too deep, or text that cannot be stored.
         """
-        body = bytearray()
-        async for chunk in self.stream():
-            body += chunk
-            if len(body) > MAX_JSON_BYTES:
-                raise TooLarge(f"The body is larger than {MAX_JSON_BYTES} bytes")
-        self._body = bytes(body)
-        if body and "json" in self.headers.get("content-type", ""):
+        self._body = await read_bounded(self, max_bytes)
+        if self._body and "json" in self.headers.get("content-type", ""):
             self._json = parse(self._body)
+
+
+async def read_bounded(request: Request, max_bytes: int = MAX_JSON_BYTES) -> bytes:
+    """The raw body.
+
+    Raises:
+        TooLarge: it is longer.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise TooLarge(f"The body is larger than {max_bytes} bytes")
+    return bytes(body)
 
 
 def parse(body: bytes) -> Any:

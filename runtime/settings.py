@@ -30,6 +30,7 @@ from runtime.settings_groups import (
     WorkerSettings,
 )
 from runtime.settings_language import LanguageSettings, SpeechEngineSettings
+from runtime.settings_services import ServiceSettings
 from runtime.settings_values import TIERS, InvalidSetting
 
 ENV_FILE: Final = Path(".env")
@@ -44,6 +45,7 @@ class Settings(BaseModel):
     limits: LimitSettings
     credits: CreditSettings
     tokens: TokenSettings
+    services: ServiceSettings
     database: DatabaseSettings
     storage: StorageSettings
     media: MediaSettings

@@ -29,7 +29,7 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, tuple[str, dict[str, Any]]]]]] = {
         },
     ),
     401: (
-        "No bearer token, or one that is not believed.",
+        "No credential, or one that is not believed.",
         {"unauthorized": ("Invalid or expired token", {})},
     ),
     402: (
@@ -71,8 +71,11 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, tuple[str, dict[str, Any]]]]]] = {
         {"rate_limited": ("Rate limit of 100 requests per minute exceeded", {})},
     ),
     503: (
-        "A dependency is away; nothing was done, the same request may be sent again.",
-        {"unavailable": ("Temporal does not answer", {})},
+        "A dependency is away, or the route is closed; the same request may be sent again later.",
+        {
+            "unavailable": ("Temporal does not answer", {}),
+            "not_configured": ("SERVICE_KEY is not set: this route is closed", {}),
+        },
     ),
 }
 
