@@ -17,6 +17,7 @@
     │   └── MediaRejected      accepted by its first bytes, found unfit when looked into
     ├── NotThereYet            the audio is still on its way
     ├── Unavailable            a dependency is away: the same call may succeed later
+    │   └── Unreachable        a stranger's server is, at an address somebody gave us
     └── ProviderFailure        a transcription or language tier could not serve
         ├── ProviderBusy       the same tier again, after ``retry_after``
         ├── ProviderOut        this credential or configuration is no good: next tier, loudly
@@ -148,7 +149,8 @@ class TooManyRequests(Rejected):
 class MediaRejected(Rejected):
     """The container opens, and what is in it cannot be transcribed.
 
-    Codes: ``audio_not_supported``, ``audio_too_long``, ``audio_not_found``, ``audio_corrupt``.
+    Codes: ``audio_not_supported``, ``audio_too_long``, ``audio_not_found``, ``audio_corrupt``; of
+    media by URL ``media_not_found``, ``media_unavailable``, ``media_fetch_failed``.
     """
 
     code = "audio_not_supported"
@@ -164,6 +166,16 @@ class Unavailable(Failure):
     """A dependency (database, Temporal, storage, ledger, key set) does not answer now."""
 
     code = "unavailable"
+
+
+class Unreachable(Unavailable):
+    """A stranger's server, at an address somebody gave us, does not answer, or not in full.
+
+    Codes: ``name_not_resolved``, ``connection_failed``, ``certificate_invalid``, ``timed_out``,
+    ``answer_cut_off``.
+    """
+
+    code = "connection_failed"
 
 
 class ProviderFailure(Failure):
