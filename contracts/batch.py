@@ -53,3 +53,10 @@ def staging_key(operation: str, extension: str) -> str:
         extension: of the file, without a dot.
     """
     return f"{_UNSAFE.sub('-', operation).strip('-')}.{_UNSAFE.sub('', extension)}"
+
+
+class JobOwner(Value):
+    """The job of ours that a vendor's job was made for, and whose it is."""
+
+    job_id: str
+    user_id: str

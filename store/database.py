@@ -22,11 +22,13 @@ from store.idempotency import Idempotency
 from store.jobs import Jobs
 from store.media import Media
 from store.memos import Memos
+from store.outside import Outside
 from store.profiles import Profiles
 from store.session import Opened, Session
 from store.spaces import Spaces
 from store.transcripts import Transcripts
 from store.turns import Turns
+from store.vendor_jobs import VendorJobs
 
 STARTING_CREDITS: Final = 150
 
@@ -51,6 +53,8 @@ class Transaction:
         self.transcripts = Transcripts(session, self.memos)
         self.credits = Credits(session)
         self.media = Media(session)
+        self.outside = Outside(session)
+        self.vendor_jobs = VendorJobs(session)
         self.spaces = Spaces(session)
         self.profiles = Profiles(session)
         self.idempotency = Idempotency(session)

@@ -36,6 +36,7 @@ _JOB_ENDED: Final = (
 _MEMO: Final = select(memos.c.id).where(memos.c.id == media.c.memo_id).scalar_subquery()
 _REMOVE: Final = delete(media).where(_OWN)
 _CLAIM: Final = update(media).where(_OWN).values(loose=False, memo_id=bindparam("new_memo"))
+_SECONDS: Final = select(media.c.seconds).where(_OWN)
 _OF_JOB: Final = select(media.c.key).where(
     media.c.job_id == bindparam("own_job"),
     media.c.user_id == bindparam("own_user"),
@@ -118,6 +119,11 @@ class Media:
         return [
             OwnedKey.model_validate(row._asdict()) for row in await self._session.rows(statement)
         ]
+
+    async def seconds(self, key: str, user_id: str) -> float | None:
+        """Length of a recording as the probe measured it; none: it has not."""
+        found: float | None = await self._session.value(_SECONDS, _own(key, user_id))
+        return found
 
     async def save_facts(self, key: str, user_id: str, memo_id: str, facts: AudioFacts) -> None:
         """Record what the probe measured."""

@@ -28,6 +28,7 @@ from contracts.paging import Cursor
 from store.columns import Moment
 from store.expressions import by_dialect, greatest, merged, unless_there
 from store.memo_pages import PAGE, PAGE_AFTER, TOTAL
+from store.outside_tables import outside_reports
 from store.schema import (
     jobs,
     memo_counts,
@@ -64,6 +65,7 @@ _COUNT_DOWN: Final = (
     .values(memos=memo_counts.c.memos - 1)
 )
 _OWNER: Final = select(memos.c.user_id).where(memos.c.id == bindparam("own_id"))
+_PRESENT_OWNER: Final = _OWNER.where(memos.c.deleted_at.is_(None))
 _FIND: Final = select(memos).where(
     memos.c.id == bindparam("own_id"),
     memos.c.deleted_at.is_(None),
@@ -94,6 +96,10 @@ _DELETE: Final = (
 _ERASE: Final = delete(memos).where(_OWN).returning(memos.c.deleted_at)
 _ERASE_TRANSCRIPTS: Final = delete(transcripts).where(
     transcripts.c.memo_id == bindparam("own_id"), transcripts.c.user_id == bindparam("own_user")
+)
+_ERASE_REPORTS: Final = delete(outside_reports).where(
+    outside_reports.c.memo_id == bindparam("own_id"),
+    outside_reports.c.user_id == bindparam("own_user"),
 )
 _ERASE_PARTS: Final = delete(transcript_parts).where(
     transcript_parts.c.user_id == bindparam("own_user"),
@@ -249,6 +255,31 @@ class Memos:
         changes = {"processing": {process: state}}
         await self._merge(memo_id, user_id, {"metadata": changes})
 
+    async def name_vendor_job(
+        self, memo_id: str, user_id: str, vendor_job: str, *, batch: bool
+    ) -> bool:
+        """Write which vendor's job transcribes it; false when there is no such memo of the user.
+
+        Args:
+            batch: the vendor works it off in its own time.
+        """
+        now = self._session.now
+        state = {
+            "jobId": vendor_job,
+            "batchTranscription": batch,
+            "batchJobCreated": now.isoformat(),
+        }
+        changes = {"metadata": {"processing": {TRANSCRIPTION: state}}}
+        statement = self._merging(changes).where(memos.c.deleted_at.is_(None))
+        return bool(
+            await self._session.run(statement, {**_own(memo_id, user_id), "now": now})
+        )
+
+    async def owner(self, memo_id: str) -> str | None:
+        """Whose memo it is, for whoever may act for every user; none: it is not there."""
+        owner: str | None = await self._session.value(_PRESENT_OWNER, {"own_id": memo_id})
+        return owner
+
     async def begin_again(self, memo_id: str, user_id: str, *, source: Mapping[str, Any]) -> Memo:
         """Merge what a new round stands on into ``source``; its transcription is pending again.
 
@@ -326,6 +357,7 @@ class Memos:
         memories_gone = await self._session.run(_ERASE_MEMORIES, own)
         transcripts_gone = await self._session.run(_ERASE_TRANSCRIPTS, own)
         await self._session.run(_ERASE_PARTS, own)
+        await self._session.run(_ERASE_REPORTS, own)
         gone = await self._session.row(_ERASE, own)
         if gone is not None and gone.deleted_at is None:
             await self._session.run(_COUNT_DOWN, {"own_user": user_id})

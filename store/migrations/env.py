@@ -4,6 +4,7 @@ from alembic import context
 
 import store.language_tables
 import store.ledger
+import store.outside_tables
 import store.schema
 from store.columns import METADATA
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from store import language_tables, ledger, migrations, schema
+from store import language_tables, ledger, migrations, outside_tables, schema
 from store.columns import METADATA
 from store.database import Database
 from tests.postgres import PostgresServer
@@ -121,6 +121,7 @@ def test_every_table_is_among_those_the_migrations_compare() -> None:
         *vars(schema).values(),
         *vars(ledger).values(),
         *vars(language_tables).values(),
+        *vars(outside_tables).values(),
     ]
     tables = {value.name for value in named if isinstance(value, Table)}
     assert tables == {*METADATA.tables}
