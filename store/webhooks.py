@@ -1,0 +1,438 @@
+"""Messages we send: one row for an event and an endpoint, written with what it tells of."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from pydantic_core import from_json
+from sqlalchemy import (
+    Row,
+    String,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from contracts.errors import NotFound
+from contracts.paging import Cursor
+from contracts.values import Value
+from contracts.webhooks import (
+    AttemptResult,
+    Delivery,
+    Message,
+    MessageAttempt,
+    MessageState,
+    Outgoing,
+    WebhookEvent,
+    body_of,
+    event_id,
+)
+from store.columns import Id, Moment, Words
+from store.session import Session
+from store.webhook_tables import (
+    IS_PENDING,
+    webhook_accounts,
+    webhook_attempts,
+    webhook_endpoints,
+    webhook_messages,
+)
+
+_OWN: Final = and_(
+    webhook_messages.c.event_id == bindparam("own_event"),
+    webhook_messages.c.endpoint_id == bindparam("own_endpoint"),
+    webhook_messages.c.user_id == bindparam("own_user"),
+)
+_WANTED: Final = and_(
+    webhook_endpoints.c.user_id == bindparam("own_user", type_=Id),
+    webhook_endpoints.c.enabled,
+    or_(
+        webhook_endpoints.c.job_id.is_(None),
+        webhook_endpoints.c.job_id == bindparam("own_job", type_=String),
+    ),
+    or_(
+        webhook_endpoints.c.events.is_(None),
+        webhook_endpoints.c.events.contains(bindparam("sought", type_=String)),
+    ),
+)
+_COLUMNS: Final = (
+    *("event_id", "endpoint_id", "user_id", "type", "body", "job_id"),
+    *("state", "attempts", "created_at", "next_at"),
+)
+_ONE_EACH: Final = select(
+    bindparam("own_event", type_=String),
+    webhook_endpoints.c.id,
+    webhook_endpoints.c.user_id,
+    bindparam("new_type", type_=String),
+    bindparam("new_body", type_=Words),
+    bindparam("own_job", type_=String),
+    literal(MessageState.PENDING, String),
+    literal(0),
+    bindparam("now", type_=Moment),
+    bindparam("now", type_=Moment),
+)
+
+
+def _announcing(dialect: str, wanted: Any) -> Any:
+    """One message for each endpoint that wants it; a second time changes nothing."""
+    module = postgresql if dialect == "postgresql" else sqlite
+    return (
+        module.insert(webhook_messages)
+        .from_select(_COLUMNS, _ONE_EACH.where(wanted))
+        .on_conflict_do_nothing()
+        .returning(webhook_messages.c.endpoint_id)
+    )
+
+
+_ANNOUNCE: Final = {name: _announcing(name, _WANTED) for name in ("sqlite", "postgresql")}
+_TO_ONE: Final = {
+    name: _announcing(
+        name,
+        and_(
+            webhook_endpoints.c.user_id == bindparam("own_user", type_=Id),
+            webhook_endpoints.c.id == bindparam("own_endpoint", type_=Id),
+        ),
+    )
+    for name in ("sqlite", "postgresql")
+}
+_OUTGOING: Final = (
+    select(
+        webhook_messages,
+        webhook_endpoints.c.url,
+        webhook_endpoints.c.enabled,
+        webhook_endpoints.c.secret,
+        webhook_endpoints.c.previous_secret,
+        webhook_endpoints.c.previous_until,
+        webhook_accounts.c.secret.label("account_secret"),
+        webhook_accounts.c.previous_secret.label("account_previous"),
+        webhook_accounts.c.previous_until.label("account_until"),
+    )
+    .join(webhook_endpoints, webhook_endpoints.c.id == webhook_messages.c.endpoint_id)
+    .outerjoin(webhook_accounts, webhook_accounts.c.user_id == webhook_messages.c.user_id)
+    .where(_OWN, IS_PENDING)
+)
+_COUNT: Final = (
+    update(webhook_messages)
+    .where(_OWN)
+    .values(attempts=webhook_messages.c.attempts + 1)
+    .returning(webhook_messages.c.attempts)
+)
+_STATE: Final = (
+    update(webhook_messages)
+    .where(_OWN)
+    .values(
+        state=bindparam("new_state"),
+        next_at=bindparam("new_next", type_=Moment),
+        delivered_at=bindparam("new_delivered", type_=Moment),
+    )
+)
+_GONE: Final = (
+    update(webhook_endpoints)
+    .where(
+        webhook_endpoints.c.id == bindparam("own_endpoint"),
+        webhook_endpoints.c.user_id == bindparam("own_user"),
+        webhook_endpoints.c.enabled,
+    )
+    .values(enabled=False, disabled_reason="gone", updated_at=bindparam("now", type_=Moment))
+)
+_REVIVE: Final = (
+    update(webhook_messages)
+    .where(_OWN)
+    .values(state=MessageState.PENDING, next_at=bindparam("now", type_=Moment), delivered_at=None)
+)
+_BEGUN: Final = select(webhook_messages.c.attempts).where(_OWN)
+_DUE: Final = (
+    select(
+        webhook_messages.c.event_id,
+        webhook_messages.c.endpoint_id,
+        webhook_messages.c.user_id,
+        webhook_messages.c.attempts,
+    )
+    .where(IS_PENDING, webhook_messages.c.next_at < bindparam("until", type_=Moment))
+    .order_by(webhook_messages.c.next_at, webhook_messages.c.event_id)
+    .limit(bindparam("most"))
+)
+
+
+class _Event(NamedTuple):
+    id: str
+    type: WebhookEvent
+    data: Value
+
+
+class Webhooks:
+    """Messages and their attempts, inside a transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def announce(
+        self,
+        user_id: str,
+        event: WebhookEvent,
+        data: Value,
+        *,
+        subject: str,
+        job_id: str | None = None,
+        attempt_round: int = 1,
+    ) -> tuple[Delivery, ...]:
+        """Write a message for each endpoint of the user, and of the job, that wants the event.
+
+        Args:
+            subject: what the event happened to, a job's id for one: the same subject, event and
+                round are one event, whoever tells it again.
+
+        Returns:
+            The messages that are new; none when it was announced before.
+        """
+        what = _Event(event_id(subject, event, attempt_round), event, data)
+        choice = {"own_user": user_id, "sought": f",{event},", "own_job": job_id}
+        return await self._announce(_ANNOUNCE, what, choice)
+
+    async def announce_to(
+        self, user_id: str, endpoint_id: str, event: WebhookEvent, data: Value, *, subject: str
+    ) -> tuple[Delivery, ...]:
+        """Write a message for one endpoint, enabled or not, whatever events it wants."""
+        what = _Event(event_id(subject, event), event, data)
+        choice = {"own_user": user_id, "own_endpoint": endpoint_id, "own_job": None}
+        return await self._announce(_TO_ONE, what, choice)
+
+    async def _announce(
+        self, statements: Mapping[str, Any], what: _Event, choice: Mapping[str, str | None]
+    ) -> tuple[Delivery, ...]:
+        values = {
+            **choice,
+            "own_event": what.id,
+            "new_type": what.type,
+            "new_body": body_of(what.type, self._session.now, what.data),
+            "now": self._session.now,
+        }
+        rows = await self._session.rows(statements[self._session.dialect], values)
+        user_id = str(choice["own_user"])
+        return tuple(
+            Delivery(event_id=what.id, endpoint_id=row.endpoint_id, user_id=user_id) for row in rows
+        )
+
+    async def outgoing(self, delivery: Delivery) -> Outgoing | None:
+        """What the next attempt needs; none when the message is not to be sent (any more)."""
+        row = await self._session.row(_OUTGOING, _own(delivery))
+        if row is None:
+            return None
+        if row.secret is not None:
+            secrets = self._secrets(row.secret, row.previous_secret, row.previous_until)
+        else:
+            secrets = self._secrets(row.account_secret, row.account_previous, row.account_until)
+        return Outgoing(
+            delivery=delivery,
+            url=row.url,
+            body=row.body,
+            secrets=secrets,
+            attempts=row.attempts,
+            enabled=row.enabled,
+        )
+
+    def _secrets(
+        self, present: str | None, previous: str | None, until: datetime | None
+    ) -> tuple[str, ...]:
+        valid = previous is not None and until is not None and until > self._session.now
+        return tuple(each for each in (present, previous if valid else None) if each is not None)
+
+    async def record(
+        self, delivery: Delivery, result: AttemptResult, *, pause: float | None
+    ) -> None:
+        """Write an attempt and what it comes to.
+
+        Args:
+            pause: seconds until the next attempt; none: a failed one was the last.
+
+        Raises:
+            NotFound: the message has been removed meanwhile.
+        """
+        now = self._session.now
+        own = _own(delivery)
+        number = await self._session.value(_COUNT, own)
+        if number is None:
+            raise NotFound
+        await self._session.run(
+            insert(webhook_attempts),
+            {
+                "event_id": delivery.event_id,
+                "endpoint_id": delivery.endpoint_id,
+                "number": number,
+                "at": now,
+                "seconds": max(result.seconds, 0.0),
+                "status": result.status,
+                "code": result.code,
+            },
+        )
+        if result.gone:
+            await self._session.run(_GONE, {**own, "now": now})
+        await self._session.run(_STATE, {**own, **_outcome(result, pause, now)})
+
+    async def dismiss(self, delivery: Delivery) -> None:
+        """Make a message a dead letter without an attempt: its endpoint is switched off."""
+        dead = {"new_state": MessageState.DEAD, "new_next": None, "new_delivered": None}
+        await self._session.run(_STATE, {**_own(delivery), **dead})
+
+    async def revive(self, delivery: Delivery) -> int:
+        """Make a message pending again, whatever became of it; returns its attempts so far.
+
+        Raises:
+            NotFound: there is no such message of this user.
+        """
+        own = _own(delivery)
+        attempts = await self._session.value(_BEGUN, own)
+        if attempts is None:
+            raise NotFound
+        await self._session.run(_REVIVE, {**own, "now": self._session.now})
+        return int(attempts)
+
+    async def overdue(self, *, seconds: float, limit: int) -> tuple[tuple[Delivery, int], ...]:
+        """Pending messages of every owner whose attempt is so late, with their attempts so far."""
+        values = {"until": self._session.before(seconds), "most": limit}
+        rows = await self._session.rows(_DUE, values)
+        return tuple((_delivery(row), row.attempts) for row in rows)
+
+    async def find(self, event: str, endpoint_id: str, user_id: str) -> Message:
+        """One message; raises NotFound."""
+        row = await self._session.row(
+            select(webhook_messages).where(_OWN),
+            {"own_event": event, "own_endpoint": endpoint_id, "own_user": user_id},
+        )
+        if row is None:
+            raise NotFound
+        return _message(row)
+
+    async def attempts(self, delivery: Delivery) -> tuple[MessageAttempt, ...]:
+        """Every attempt of a message of its owner, in order."""
+        statement = (
+            select(webhook_attempts)
+            .where(
+                webhook_attempts.c.event_id == delivery.event_id,
+                webhook_attempts.c.endpoint_id == delivery.endpoint_id,
+                exists().where(
+                    webhook_messages.c.event_id == webhook_attempts.c.event_id,
+                    webhook_messages.c.endpoint_id == webhook_attempts.c.endpoint_id,
+                    webhook_messages.c.user_id == delivery.user_id,
+                ),
+            )
+            .order_by(webhook_attempts.c.number)
+        )
+        rows = await self._session.rows(statement)
+        return tuple(
+            MessageAttempt(
+                number=row.number, at=row.at, seconds=row.seconds, status=row.status, code=row.code
+            )
+            for row in rows
+        )
+
+    async def page(
+        self,
+        user_id: str,
+        *,
+        endpoint_id: str | None = None,
+        state: MessageState | None = None,
+        after: Cursor | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int,
+    ) -> tuple[tuple[Message, ...], Cursor | None]:
+        """Messages of a user, newest first, and where the next page begins.
+
+        Args:
+            since, until: when they were written; without the end.
+        """
+        messages = webhook_messages.c
+        statement = select(webhook_messages).where(messages.user_id == user_id)
+        if endpoint_id is not None:
+            statement = statement.where(messages.endpoint_id == endpoint_id)
+        if state is not None:
+            statement = statement.where(messages.state == state)
+        if since is not None:
+            statement = statement.where(messages.created_at >= since)
+        if until is not None:
+            statement = statement.where(messages.created_at < until)
+        place = tuple_(messages.created_at, messages.event_id, messages.endpoint_id)
+        if after is not None:
+            event, _, endpoint = after.id.partition("-")
+            statement = statement.where(
+                place
+                < tuple_(literal(after.created_at, Moment), literal(event), literal(endpoint, Id))
+            )
+        statement = statement.order_by(
+            messages.created_at.desc(), messages.event_id.desc(), messages.endpoint_id.desc()
+        ).limit(limit + 1)
+        found = [_message(row) for row in await self._session.rows(statement)]
+        following = None
+        if len(found) > limit:
+            following = Cursor(created_at=found[limit - 1].created_at, id=found[limit - 1].id)
+        return tuple(found[:limit]), following
+
+    async def forget(self, job_id: str, user_id: str) -> int:
+        """Remove the messages about a job and the address that came with it."""
+        gone = await self._session.run(
+            delete(webhook_messages).where(
+                webhook_messages.c.job_id == job_id, webhook_messages.c.user_id == user_id
+            )
+        )
+        await self._session.run(
+            delete(webhook_endpoints).where(
+                webhook_endpoints.c.job_id == job_id, webhook_endpoints.c.user_id == user_id
+            )
+        )
+        return gone
+
+    async def count_pending(self, user_id: str) -> int:
+        """Messages of a user that are still to be delivered."""
+        statement = select(func.count()).where(webhook_messages.c.user_id == user_id, IS_PENDING)
+        return int(await self._session.value(statement) or 0)
+
+
+def _outcome(result: AttemptResult, pause: float | None, now: datetime) -> dict[str, Any]:
+    if result.delivered:
+        state, upcoming = MessageState.DELIVERED, None
+    elif pause is None or result.gone:
+        state, upcoming = MessageState.DEAD, None
+    else:
+        state, upcoming = MessageState.PENDING, now + timedelta(seconds=pause)
+    return {
+        "new_state": state,
+        "new_next": upcoming,
+        "new_delivered": now if result.delivered else None,
+    }
+
+
+def _own(delivery: Delivery) -> dict[str, str]:
+    return {
+        "own_event": delivery.event_id,
+        "own_endpoint": delivery.endpoint_id,
+        "own_user": delivery.user_id,
+    }
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(event_id=row.event_id, endpoint_id=row.endpoint_id, user_id=row.user_id)
+
+
+def _message(row: Row[Any]) -> Message:
+    return Message(
+        event_id=row.event_id,
+        endpoint_id=row.endpoint_id,
+        user_id=row.user_id,
+        type=row.type,
+        body=from_json(row.body),
+        job_id=row.job_id,
+        state=row.state,
+        attempts=row.attempts,
+        next_at=row.next_at,
+        created_at=row.created_at,
+        delivered_at=row.delivered_at,
+    )
