@@ -192,7 +192,7 @@ class Outside:
             async with (
                 asyncio.timeout(bounds.seconds),
                 httpcore.AsyncConnectionPool(
-                    ssl_context=self._trusted(),
+                    ssl_context=self._trusted() if target.scheme == "https" else None,
                     max_connections=1,
                     max_keepalive_connections=0,
                     network_backend=_Checked(target, self._rules, self._resolve),

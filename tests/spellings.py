@@ -1,0 +1,70 @@
+"""Ways to write an address that leads inside, or that is none; ``{port}`` is a port there."""
+
+from typing import Final
+
+LOOPBACK: Final = (
+    "127.0.0.1", "127.0.0.2", "127.1", "127.0.1", "127.255.255.254", "2130706433", "017700000001",
+    "0x7f000001", "0x7F.0x0.0x0.0x1", "0x7f.1", "0177.0.0.1", "0177.0.0.01", "00000177.0.0.1",
+    "127.0.0.0x1", "127.0.0.01", "127.0.0.1.", "127.0.0.1..", ".127.0.0.1", "0", "0.0.0.0", "0x0",
+    "00", "0.0.0.0.", "4294967295", "255.255.255.255", "6442450945", "18446744073709551617",
+    "localhost", "LOCALHOST", "LocalHost", "localhost.", "localhost..",
+    # Digits and dots that fold into others, as escapes: a reader sees what stands there.
+    "\uff11\uff12\uff17.0.0.1", "127\uff0e0\uff0e0\uff0e1", "127\u30020\u30020\u30021",
+    "127\uff610\uff610\uff611", "\u2460\u2461\u2466.0.0.1", "\u2488\u2489\u2466.0.0.1",
+    "\U0001d7cf\U0001d7d0\U0001d7d5.0.0.1", "\u0661\u0662\u0667.0.0.1", "127.0.0.\u00b9",
+    "\uff4c\uff4f\uff43\uff41\uff4c\uff48\uff4f\uff53\uff54",
+    "\u24db\u24de\u24d2\u24d0\u24db\u24d7\u24de\u24e2\u24e3",
+    "loc\u00adalhost", "local\u200bhost", "lo\u200dcalhost", "l\u2060ocalhost", "127.0.0.1\u2024",
+    "%31%32%37.0.0.1", "127%2e0%2e0%2e1", "%6cocalhost", "localhost%00.example.com",
+)  # fmt: skip
+OTHERS: Final = (
+    "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "2852039166", "0xa9fea9fe",
+    "0251.0376.0251.0376", "100.64.0.1", "192.0.0.1", "192.0.2.1", "192.88.99.1", "198.18.0.1",
+    "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.250", "240.0.0.1",
+    "[::1]", "[::]", "[0:0:0:0:0:0:0:1]", "[0000:0000:0000:0000:0000:0000:0000:0001]",
+    "[::127.0.0.1]",
+    "[::7f00:1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::FFFF:7F00:0001]",
+    "[0:0:0:0:0:ffff:7f00:1]",
+    "[::ffff:10.0.0.1]", "[::ffff:169.254.169.254]", "[::ffff:0:127.0.0.1]", "[64:ff9b::127.0.0.1]",
+    "[64:ff9b::7f00:1]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]",
+    "[2002:a9fe:a9fe::1]", "[2001:0:7f00:1::1]", "[2001:0:4136:e378:8000:63bf:80ff:fffe]",
+    "[fe80::1]",
+    "[fe80::1%lo]", "[fe80::1%25lo]", "[::1%lo]", "[::1%25lo]", "[fec0::1]", "[fc00::1]",
+    "[fd00:ec2::254]",
+    "[ff02::1]", "[ff0e::1]", "[100::1]", "[100:0:0:1::1]", "[2001:db8::1]", "[3fff::1]",
+    "[5f00::1]",
+    "[4000::1]", "[v1.127.0.0.1]", "[127.0.0.1]", "[]", "[::1", "::1", "[::1]x",
+)  # fmt: skip
+WHOLE: Final = (
+    "http://127.0.0.1:{port}/", "http://localhost:{port}/", "http://example.com:{port}/",
+    "ftp://127.0.0.1:{port}/", "file:///etc/passwd", "file://localhost/etc/passwd",
+    "gopher://127.0.0.1:{port}/_GET", "dict://127.0.0.1:{port}/", "ws://127.0.0.1:{port}/",
+    "ldap://127.0.0.1:{port}/", "data:audio/wav;base64,AAAA", "javascript:alert(1)",
+    "unix:///run/x",
+    "jar:https://127.0.0.1:{port}/!/", "https:127.0.0.1:{port}/", "https:/127.0.0.1:{port}/",
+    "https:///127.0.0.1:{port}/", "https:\\\\127.0.0.1:{port}\\", "//127.0.0.1:{port}/",
+    "127.0.0.1:{port}/", "", " ", "https://", "https:///", "https://:{port}/", "https://?",
+    "https://example.com@127.0.0.1:{port}/", "https://user:pass@127.0.0.1:{port}/",
+    "https://@127.0.0.1:{port}/", "https://127.0.0.1:{port}@example.com/", "https://a@b@127.0.0.1/",
+    "https://example.com%40127.0.0.1:{port}/", "https://example.com#@127.0.0.1:{port}/",
+    "https://127.0.0.1:{port}#@example.com/", "https://127.0.0.1:{port}\\@example.com/",
+    "https://example.com\\@127.0.0.1:{port}/", "https://127.0.0.1:{port}?@example.com/",
+    "https://127.0.0.1:{port};@example.com/", "https://example.com:80@127.0.0.1:{port}/",
+    "https://127.0.0.1:{port}/#x", " https://127.0.0.1:{port}/", "https://127.0.0.1:{port}/ ",
+    "https://127.0.0.1 :{port}/", "https://127.0.0.1\t:{port}/", "ht\ttps://127.0.0.1:{port}/",
+    "https://127.0.0.1:{port}/\r\nHost: x", "https://127.0.0.1\n:{port}/",
+    "https://127.0.0.1\x00:{port}/",
+    "\x00https://127.0.0.1:{port}/", "https://127.0.0.1:{port}/\u2028",
+    "https://127.0.0.1:{port}/\ud800",
+    "https://127.0.0.1:0/", "https://127.0.0.1:-1/", "https://127.0.0.1:65536/",
+    "https://127.0.0.1:/",
+    "https://127.0.0.1:0{port}/", "https://127.0.0.1:+{port}/", "https://127.0.0.1:{port}:80/",
+    "https://127.0.0.1:\uff18\uff10/", "https://127.0.0.1:22/", "https://localhost:25/",
+    "https://a..b/", "https://-/", "https://.../", "https://*/", "https://a,127.0.0.1/",
+    "https://127.0.0.1,example.com:{port}/", "https://" + "a" * 64 + ".example/",
+    "https://" + "a." * 127 + "example/", "https://127.0.0.1:{port}/" + "x" * 2048,
+)  # fmt: skip
+SPELLINGS: Final = [
+    *(f"https://{host}:{{port}}/secret" for host in (*LOOPBACK, *OTHERS)),
+    *WHOLE,
+]
