@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from contracts.errors import InvalidInput
 from store import postgres, sqlite
 from store.attempts import Attempts
+from store.blueprints import Blueprints
 from store.credits import Credits
 from store.failures import as_ours
 from store.idempotency import Idempotency
@@ -57,6 +58,7 @@ class Transaction:
         self.vendor_jobs = VendorJobs(session)
         self.spaces = Spaces(session)
         self.profiles = Profiles(session)
+        self.blueprints = Blueprints(session)
         self.idempotency = Idempotency(session)
 
 

@@ -70,8 +70,18 @@ blueprints = Table(
     Column("system_prompt", Json),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
-    Index(None, "user_id", "id"),
-    Index(None, "is_public", "id"),
+)
+Index(
+    "ix_blueprints_page",
+    blueprints.c.user_id,
+    blueprints.c.created_at.desc(),
+    blueprints.c.id.desc(),
+)
+Index(
+    "ix_blueprints_public",
+    blueprints.c.is_public,
+    blueprints.c.created_at.desc(),
+    blueprints.c.id.desc(),
 )
 
 prompts = Table(

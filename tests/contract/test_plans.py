@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Table, event, insert, text
 
 from contracts import ids
 from contracts.audio import AudioFacts, MediaKind
+from contracts.blueprint import PromptDraft
 from contracts.headline import Headline
 from contracts.jobs import JobFailure, JobState, Step
 from contracts.memo import MemoStatus
@@ -109,7 +110,9 @@ def language_rows(
     }  # fmt: skip
     yield language_tables.language_sources, {"job_id": job, "memo_id": memo, **own}
     yield language_tables.language_notes, {"job_id": job, "key": "k", **own, "notes": "", **at}
-    yield language_tables.blueprints, {"id": memo, "name": {}, "is_public": False, **own, **times}
+    yield language_tables.blueprints, {
+        "id": memo, "name": {}, "is_public": int(memo[-2:], 16) % 50 == 0, **own, **times
+    }  # fmt: skip
     yield language_tables.prompts, {"id": memo, "prompt_text": {}, **own, **times}
     yield (
         language_tables.prompt_blueprints,
@@ -213,6 +216,7 @@ async def live_through_everything(database: Database, user: str) -> None:
         await tx.jobs.withdraw(job, user)
         await tx.memos.patch(memo_id, user, title="Mine")
         await tx.profiles.change(user, settings={"memoro": {"language": "de"}})
+        await live_through_blueprints(tx, str(uuid4()))
     async with database.read() as tx:
         await read_everything(tx, job, memo_id, user)
     async with database.write() as tx:
@@ -220,6 +224,22 @@ async def live_through_everything(database: Database, user: str) -> None:
         await tx.media.of_memo(memo_id, user)
         await tx.memos.erase(memo_id, user)
         await tx.media.remove(key, user)
+
+
+async def live_through_blueprints(tx: Any, user: str) -> None:
+    draft, blueprint_id = PromptDraft(prompt_text={"en": "Tasks"}), str(uuid4())
+    made = await tx.blueprints.create(
+        blueprint_id, user, name={"en": "b"}, description={}, system_prompt={}, is_public=False,
+        drafts=[draft, draft],
+    )  # fmt: skip
+    kept = draft.model_copy(update={"id": made.prompts[0].id})
+    await tx.blueprints.change(blueprint_id, user, {"is_public": True}, [kept])
+    await tx.blueprints.prompt(kept.id, user)
+    for reader in (user, OWNER):
+        # A page so long is a good part of so few rows, and planned as such.
+        page = await tx.blueprints.page(reader, limit=5)
+        await tx.blueprints.page(reader, limit=5, after=page.next)
+    await tx.blueprints.delete(blueprint_id, user)
 
 
 # Of every owner, and named so; by a key or an owner that was checked by the statement before.
@@ -232,6 +252,8 @@ WITHOUT_OWNER = {
     "expired keys, removed": "DELETE FROM idempotency_keys WHERE idempotency_keys.created_at",
     "whose memo it is": "SELECT memos.user_id",
     "a link between own memo and own space": "DELETE FROM memo_spaces",
+    "prompts of blueprints one may read": "FROM prompt_blueprints JOIN prompts",
+    "links of one's own blueprint": "DELETE FROM prompt_blueprints",
     "a hold that could not be paid": "DELETE FROM credit_holds WHERE credit_holds.",
 }
 

@@ -100,8 +100,9 @@ def _blueprints() -> None:
         sa.Column("updated_at", Moment(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_blueprints"),
     )
-    op.create_index("ix_blueprints_user_id_id", "blueprints", ["user_id", "id"])
-    op.create_index("ix_blueprints_is_public_id", "blueprints", ["is_public", "id"])
+    newest = [sa.text("created_at DESC"), sa.text("id DESC")]
+    op.create_index("ix_blueprints_page", "blueprints", ["user_id", *newest])
+    op.create_index("ix_blueprints_public", "blueprints", ["is_public", *newest])
     op.create_table(
         "prompts",
         sa.Column("id", Id(), nullable=False),
