@@ -89,7 +89,7 @@ async def open_engines(settings: Settings, stack: AsyncExitStack) -> Engines:
     sphinx = Pocketsphinx(pool)
     chain = language_chain(settings.language_setup, pool)
     stack.push_async_callback(chain.aclose)
-    tiers = _Tiers(settings, sphinx, stack)
+    tiers = Tiers(settings, sphinx, stack)
     return Engines(
         tools=tools,
         voice=sphinx,
@@ -100,13 +100,26 @@ async def open_engines(settings: Settings, stack: AsyncExitStack) -> Engines:
     )
 
 
-class _Tiers:
-    """Builds the engine behind each tier."""
+class Tiers:
+    """Builds the engine behind each tier.
 
-    def __init__(self, settings: Settings, sphinx: Pocketsphinx, stack: AsyncExitStack) -> None:
+    Args:
+        stack: closes what is opened.
+        clock: seconds that never go back, for credentials that rest.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sphinx: Pocketsphinx,
+        stack: AsyncExitStack,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._settings = settings
         self._sphinx = sphinx
         self._stack = stack
+        self._clock = clock
         self._azure: AzureSpeech | None = None
 
     def batches(self) -> dict[str, BatchEngine]:
@@ -140,7 +153,7 @@ class _Tiers:
             max_bytes=azure.fast_max_mb * MEGABYTE,
             max_seconds=azure.fast_max_seconds,
         )
-        return AzureFast(self._speech(), options, choose=choose, converted=converted)
+        return AzureFast(self.speech(), options, choose=choose, converted=converted)
 
     def _azure_batch(self) -> BatchEngine:
         azure = self._settings.azure
@@ -159,9 +172,9 @@ class _Tiers:
             max_bytes=azure.batch_max_mb * MEGABYTE,
             staging_url=url,
         )
-        return BatchEngine(AzureBatch(self._speech(), options), staging)
+        return BatchEngine(AzureBatch(self.speech(), options), staging)
 
-    def _speech(self) -> AzureSpeech:
+    def speech(self) -> AzureSpeech:
         """The credentials and their circuits, shared by all of Azure's tiers."""
         if self._azure is None:
             azure = self._settings.azure
@@ -173,6 +186,7 @@ class _Tiers:
                 credentials,
                 api_version=azure.speech_api_version,
                 timeout=self._settings.transcription.vendor_call_timeout_seconds,
+                clock=self._clock,
             )
             self._stack.push_async_callback(self._azure.aclose)
         return self._azure
