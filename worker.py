@@ -29,6 +29,7 @@ from activities.reconcile import ReconcileActivities, ReconcileAges
 from activities.transcription import TierBounds, TranscriptionActivities
 from contracts import queues
 from engines import Engines, open_engines
+from runtime.allocation import return_large_blocks
 from runtime.metrics import make_runtime
 from runtime.notify import announce_ready
 from runtime.settings import Settings
@@ -59,6 +60,7 @@ CPU_TARGET = 0.9
 
 async def run(settings: Settings) -> None:
     """Serve the configured task queues until SIGTERM or SIGINT."""
+    return_large_blocks()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

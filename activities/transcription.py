@@ -31,6 +31,10 @@ FREE_TRIES = 10
 SPEECH_SECONDS = 0.5
 """Less speech than this in a chunk is none."""
 
+COPIES = 4
+"""Chunks taken out of storage at once: sixteen would hold sixteen blocks in memory, and the first
+would be ready no sooner than the last."""
+
 CHUNKS = "chunks"
 """Under this name, which is no tier's, the parts of a recording in chunks are kept."""
 
@@ -69,6 +73,7 @@ class TranscriptionActivities:
         self._tools = tools
         self._transcribers = transcribers
         self._bounds = bounds
+        self._copying = asyncio.Semaphore(COPIES)
 
     @activity.defn(name="transcribe")
     async def transcribe(self, order: TranscribeTier) -> TranscriptRef:
@@ -215,23 +220,27 @@ class TranscriptionActivities:
     @asynccontextmanager
     async def _slice(self, order: TranscribeTier, chunk: Chunk) -> AsyncIterator[Path]:
         """The chunk as a WAV of its own, by a ranged read: never the whole recording."""
+        async with self._tools.workspace() as folder:
+            path = folder / "chunk.wav"
+            async with self._copying:
+                await self._copy(order.key, chunk, path)
+            yield path
+
+    async def _copy(self, key: str, chunk: Chunk, path: Path) -> None:
         head = bytearray()
-        async for block in self._files.read(order.key, 0, wav.HEAD_BYTES):
+        async for block in self._files.read(key, 0, wav.HEAD_BYTES):
             head += block
         at = wav.samples_at(bytes(head))
         first, last = at + wav.byte_of(chunk.hears_from), at + wav.byte_of(chunk.hears_to)
-        async with self._tools.workspace() as folder:
-            path = folder / "chunk.wav"
-            written = 0
-            with path.open("wb") as file:
-                file.write(wav.header(last - first))
-                async for block in self._files.read(order.key, first, last):
-                    written += file.write(block)
-                file.seek(0)
-                file.write(wav.header(written))
-            if not written:
-                raise NotFound("The converted recording ends before this chunk")
-            yield path
+        written = 0
+        with path.open("wb") as file:
+            file.write(wav.header(last - first))
+            async for block in self._files.read(key, first, last):
+                written += file.write(block)
+            file.seek(0)
+            file.write(wav.header(written))
+        if not written:
+            raise NotFound("The converted recording ends before this chunk")
 
     async def _keep(self, job: MemoJob, tier: str, part: TranscriptPart, seconds: float) -> None:
         async with self._database.write() as tx:

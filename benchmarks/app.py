@@ -103,10 +103,10 @@ class App:
             raise Refused(answer.body.decode())
         return json.loads(answer.body)
 
-    async def completed(self, job_id: str) -> None:
+    async def completed(self, job_id: str, within: float = LONGEST_SECONDS) -> None:
         """Return within a millisecond of the job's completion."""
         state = "queued"
-        async with asyncio.timeout(LONGEST_SECONDS):
+        async with asyncio.timeout(within):
             while state in {"queued", "running"}:
                 await asyncio.sleep(LOOK_SECONDS)
                 state = self._state(job_id)

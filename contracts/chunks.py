@@ -1,6 +1,7 @@
 """Long audio in chunks: who owns which second, and how what was heard is joined at the seams."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from contracts.transcript import TranscriptPart, Utterance, Word
@@ -173,10 +174,9 @@ def _without(
     rest = [word for word in kept if utterance.offset <= _middle(word) <= end]
     if not rest:
         return None
-    return utterance.model_copy(
-        update={
-            "text": " ".join(word.text for word in rest),
-            "offset": rest[0].offset,
-            "duration": rest[-1].offset + rest[-1].duration - rest[0].offset,
-        }
+    return replace(
+        utterance,
+        text=" ".join(word.text for word in rest),
+        offset=rest[0].offset,
+        duration=rest[-1].offset + rest[-1].duration - rest[0].offset,
     )

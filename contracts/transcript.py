@@ -3,11 +3,15 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
-from contracts.values import Value
+from pydantic.dataclasses import dataclass
+
+from contracts.values import SMALL, Value
 
 
-class Word(Value):
+@dataclass(frozen=True, slots=True, kw_only=True, config=SMALL)
+class Word:
     """One spoken word; ``offset`` and ``duration`` in milliseconds."""
 
     text: str
@@ -15,7 +19,8 @@ class Word(Value):
     duration: int
 
 
-class Utterance(Value):
+@dataclass(frozen=True, slots=True, kw_only=True, config=SMALL)
+class Utterance:
     """What one speaker said without a pause; ``offset`` and ``duration`` in milliseconds.
 
     Attributes:
@@ -115,12 +120,8 @@ def moved(part: TranscriptPart, seconds: float) -> TranscriptPart:
         update={
             "start": part.start + seconds,
             "end": part.end + seconds,
-            "utterances": tuple(
-                u.model_copy(update={"offset": max(u.offset + by, 0)}) for u in part.utterances
-            ),
-            "words": tuple(
-                w.model_copy(update={"offset": max(w.offset + by, 0)}) for w in part.words
-            ),
+            "utterances": tuple(replace(u, offset=max(u.offset + by, 0)) for u in part.utterances),
+            "words": tuple(replace(w, offset=max(w.offset + by, 0)) for w in part.words),
         }
     )
 

@@ -8,6 +8,7 @@ live recognition as the Speech SDK 1.53 passes it on.
 import math
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Annotated, Final
 
@@ -227,11 +228,10 @@ def _part(
         start=0,
         end=seconds,
         utterances=tuple(
-            each.model_copy(
-                update={
-                    "speaker": _from_one(each.speaker, from_zero=from_zero),
-                    "locale": each.locale or only,
-                }
+            replace(
+                each,
+                speaker=_from_one(each.speaker, from_zero=from_zero),
+                locale=each.locale or only,
             )
             for each in said
         ),

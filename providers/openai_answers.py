@@ -7,14 +7,17 @@ from types import MappingProxyType
 from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
+from pydantic.dataclasses import dataclass
 
 from contracts.transcript import TranscriptPart, Utterance, Word
+from contracts.values import SMALL
 from providers.answer_text import Text
 
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class SpokenWord(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True, config=SMALL)
+class SpokenWord:
     """One word of ``verbose_json``."""
 
     word: Text
@@ -22,7 +25,8 @@ class SpokenWord(BaseModel):
     end: Seconds
 
 
-class SpokenSegment(BaseModel):
+@dataclass(frozen=True, slots=True, kw_only=True, config=SMALL)
+class SpokenSegment:
     """One segment; ``speaker`` in ``diarized_json`` only, ``words`` of some other servers."""
 
     text: Text

@@ -104,17 +104,7 @@ class OpenAITranscription:
             return
         if facts.size > self._max_bytes:
             raise TooLongForProvider(f"{_PROVIDER} takes {self._max_bytes >> 20} MiB at most")
-        body = await self._ask(audio, facts, languages)
-        try:
-            answer = Answer.model_validate_json(body)
-        except ValidationError as error:
-            raise ProviderBroken(
-                f"{_PROVIDER} answered something else than a transcript"
-            ) from error
-        part = part_of(answer, facts.seconds, languages)
-        if not part.utterances:
-            raise NoSpeech(f"{_PROVIDER} heard no speech")
-        yield part
+        yield _understood(await self._ask(audio, facts, languages), facts.seconds, languages)
 
     async def _ask(self, audio: Path, facts: AudioFacts, languages: Sequence[str]) -> bytes:
         client = await self._connected()
@@ -200,6 +190,18 @@ class OpenAITranscription:
         """Close its connections; safe to call twice."""
         if self._client is not None:
             await self._client.close()
+
+
+def _understood(body: bytes, seconds: float, languages: Sequence[str]) -> TranscriptPart:
+    """The answer in our words; what it was made of is gone when this returns."""
+    try:
+        answer = Answer.model_validate_json(body)
+    except ValidationError as error:
+        raise ProviderBroken(f"{_PROVIDER} answered something else than a transcript") from error
+    part = part_of(answer, seconds, languages)
+    if not part.utterances:
+        raise NoSpeech(f"{_PROVIDER} heard no speech")
+    return part
 
 
 def _refusal(error: "APIStatusError") -> ProviderFailure:

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,7 @@ def speech(generator: random.Random, seconds: float) -> list[Word]:
 def hear(chunk: Chunk, words: list[Word], generator: random.Random, jitter: int) -> TranscriptPart:
     """What a recogniser makes of one chunk: whole words in it, each a little out of place."""
     heard = tuple(
-        word.model_copy(update={"offset": word.offset + generator.randint(-jitter, jitter)})
+        replace(word, offset=word.offset + generator.randint(-jitter, jitter))
         for word in words
         if word.offset >= chunk.hears_from * 1000
         and word.offset + word.duration <= chunk.hears_to * 1000
