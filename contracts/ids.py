@@ -8,8 +8,15 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 MEMO: Final = "memo"
 ERASE: Final = "erase"
 RECONCILE: Final = "reconcile"
+WEBHOOK_DELIVERY: Final = "webhook_delivery"
 LANGUAGE: Final = "language"
 """Name of the workflow of every language job; the job's kind is what it is used for."""
+
+BLUEPRINT: Final = "blueprint"
+JOB_KIND: Final = "JobKind"
+USER_ID: Final = "UserId"
+SUBJECT_ID: Final = "SubjectId"
+"""Names of the search attributes of jobs."""
 
 MEDIA_EXTENSION: Final = re.compile(r"[a-z0-9]{1,8}")
 
@@ -27,6 +34,21 @@ def erase_job(subject_id: str) -> str:
 def language_job(use: str, request_id: str) -> str:
     """Workflow id of something to be written: ``question-<request id>``."""
     return f"{use}-{request_id}"
+
+
+def memo_blueprint_job(memo_id: str) -> str:
+    """Workflow id of the memories a new memo's blueprint asks for."""
+    return language_job(BLUEPRINT, memo_id)
+
+
+def written_id(job_id: str, number: int = 0) -> str:
+    """Id of what a job writes: its first memory, its second, …; the same however often it tries."""
+    return str(uuid5(NAMESPACE_URL, f"{job_id}#{number}"))
+
+
+def webhook_job(message_id: str) -> str:
+    """Workflow id of the further attempts of a message: ``webhook-<event id>-<endpoint id>``."""
+    return f"webhook-{message_id}"
 
 
 def kind_of(job_id: str) -> str:

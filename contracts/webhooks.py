@@ -128,6 +128,25 @@ class Delivery(Value):
         return f"{self.event_id}-{self.endpoint_id}"
 
 
+class DeliveryJob(Value):
+    """A message that is still to be delivered; the input of its workflow.
+
+    Attributes:
+        tried: attempts since it was announced, or asked for again.
+        pause: seconds until the next one.
+    """
+
+    delivery: Delivery
+    tried: int = 0
+    pause: float = 0.0
+
+
+class Deliveries(Value):
+    """Several of them: what is to be tried once, or what that left over."""
+
+    jobs: tuple[DeliveryJob, ...] = ()
+
+
 class Outgoing(Value):
     """All that one attempt needs; a secret's holder, never through Temporal.
 
@@ -135,6 +154,7 @@ class Outgoing(Value):
         body: the bytes that are signed and sent, the same on every attempt.
         secrets: ``whsec_…``, the present one first.
         attempts: how many were made before.
+        enabled: the endpoint takes messages; always, when it is only tested.
     """
 
     delivery: Delivery

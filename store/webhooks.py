@@ -236,7 +236,7 @@ class Webhooks:
             body=row.body,
             secrets=secrets,
             attempts=row.attempts,
-            enabled=row.enabled,
+            enabled=row.enabled or row.type == WebhookEvent.TEST,
         )
 
     def _secrets(

@@ -42,6 +42,10 @@ COLLECT_TRY: Final = timedelta(minutes=5)
 BATCH: Final = timedelta(hours=24)
 """How long a vendor may take for a job; queueing alone can take half an hour."""
 
+MOST_WAKES: Final = 16
+"""So often an event of the vendor's makes a job look at once; then it waits as if there were none.
+Each look costs history."""
+
 DISCARD: Final = timedelta(minutes=30)
 """How long a memo waits for the vendor to delete what it was sent."""
 
@@ -72,3 +76,9 @@ def call_time(call_seconds: float, audio_seconds: float) -> timedelta:
     """Bound of one transcription: the vendor's, or what the slowest local engine needs."""
     slowest = timedelta(seconds=audio_seconds * LOCAL_SPEED)
     return max(timedelta(seconds=call_seconds), slowest) + CALL_MARGIN
+
+WEBHOOK_TRY: Final = timedelta(seconds=60)
+"""One attempt of each message of a step, all at once: 15 s each and the database around them."""
+
+WEBHOOK_IN_ALL: Final = timedelta(days=7)
+"""The whole schedule takes 75 hours, what endpoints ask for by ``Retry-After`` not counted."""

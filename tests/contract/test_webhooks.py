@@ -30,9 +30,11 @@ OK = AttemptResult(delivered=True, status=200, seconds=0.1)
 BAD = AttemptResult(delivered=False, status=500, code="refused", seconds=0.1)
 
 
-async def endpoint(database: Database, user: str, *events: WebhookEvent, **fields: bool) -> str:
+async def endpoint(
+    database: Database, user: str, *events: WebhookEvent, enabled: bool = True
+) -> str:
     async with database.write() as tx:
-        added, _ = await tx.webhook_endpoints.add(user, URL, events=events, **fields)
+        added, _ = await tx.webhook_endpoints.add(user, URL, events=events, enabled=enabled)
     return added.id
 
 

@@ -1,0 +1,77 @@
+"""Attempts to deliver webhooks: each one is written down, and says whether there is a next one."""
+
+import asyncio
+import random
+from collections import Counter
+from typing import Final
+
+from temporalio import activity
+
+from activities.ports import Database
+from activities.webhook_ports import WebhookSender
+from contracts.errors import NotFound
+from contracts.webhooks import Deliveries, Delivery, DeliveryJob, pause_before
+
+MOST_AT_ONCE: Final = 4
+"""Attempts one worker makes at one endpoint at a time: a slow one takes no more of its slots."""
+
+BUSY_PAUSE_SECONDS: Final = 30.0
+
+
+class WebhookActivities:
+    """Makes one attempt for each message it is given, all of them at once."""
+
+    def __init__(self, database: Database, sender: WebhookSender) -> None:
+        self._database = database
+        self._sender = sender
+        self._busy: Counter[str] = Counter()
+
+    @activity.defn(name="deliver_webhooks")
+    async def deliver(self, order: Deliveries) -> Deliveries:
+        """Try each message once; returns those that are to be tried again, and when.
+
+        Done twice, when the first worker died in between, it sends a message twice at most, under
+        one ``webhook-id``; what was delivered and written down is not sent again.
+        """
+        left = await asyncio.gather(*(self._try(job) for job in order.jobs))
+        return Deliveries(jobs=tuple(job for job in left if job is not None))
+
+    async def _try(self, job: DeliveryJob) -> DeliveryJob | None:
+        endpoint = job.delivery.endpoint_id
+        if self._busy[endpoint] >= MOST_AT_ONCE:
+            pause = BUSY_PAUSE_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 - spreads, hides nothing
+            return job.model_copy(update={"pause": pause})
+        self._busy[endpoint] += 1
+        try:
+            return await self._attempt(job)
+        finally:
+            self._busy[endpoint] -= 1
+            if not self._busy[endpoint]:
+                del self._busy[endpoint]
+
+    async def _attempt(self, job: DeliveryJob) -> DeliveryJob | None:
+        delivery = job.delivery
+        async with self._database.read() as tx:
+            outgoing = await tx.webhooks.outgoing(delivery)
+        if outgoing is None:
+            return None
+        if not outgoing.enabled:
+            await self._dismiss(delivery)
+            return None
+        result = await self._sender.send(outgoing)
+        pause = None
+        if not result.delivered and not result.gone:
+            spread = random.uniform(-1, 1)  # noqa: S311 - as above
+            pause = pause_before(job.tried + 2, spread, result.retry_after)
+        try:
+            async with self._database.write() as tx:
+                await tx.webhooks.record(delivery, result, pause=pause)
+        except NotFound:
+            return None  # erased meanwhile
+        if pause is None:
+            return None
+        return DeliveryJob(delivery=delivery, tried=job.tried + 1, pause=pause)
+
+    async def _dismiss(self, delivery: Delivery) -> None:
+        async with self._database.write() as tx:
+            await tx.webhooks.dismiss(delivery)
