@@ -15,6 +15,7 @@ from activities.ports import Headliner, MediaTools, Transcriber, VoiceActivity
 from contracts.audio import AudioFacts, as_converted
 from contracts.batch import staging_key
 from contracts.errors import InvalidInput, ProviderFailure
+from contracts.outside import EXTERNAL
 from contracts.signatures import CONTAINERS
 from contracts.tiers import PlannedTier, TierOffer, plan
 from contracts.transcript import TranscriptPart, join_parts
@@ -48,6 +49,7 @@ class Engines:
         transcribers: by the name of their tier.
         batches: likewise, those whose vendor works in its own time.
         tiers: names in the order in which they are tried; none: that of the transcribers.
+        outside_seconds: how long the tier `external` waits.
     """
 
     tools: MediaTools
@@ -56,6 +58,7 @@ class Engines:
     headliner: Headliner
     batches: Mapping[str, BatchEngine] = field(default_factory=dict)
     tiers: tuple[str, ...] = ()
+    outside_seconds: float = 0.0
 
     def offers(self, call_seconds: float) -> tuple[TierOffer, ...]:
         """What the plan of a recording is made of.
@@ -68,6 +71,10 @@ class Engines:
         )
 
     def _offer(self, name: str, call_seconds: float) -> TierOffer:
+        if name == EXTERNAL:
+            return TierOffer(
+                name=name, provider=EXTERNAL, call_seconds=self.outside_seconds, outside=True
+            )
         batch = self.batches.get(name)
         engine = batch.transcriber if batch else self.transcribers[name]
         return TierOffer(
@@ -97,6 +104,7 @@ async def open_engines(settings: Settings, stack: AsyncExitStack) -> Engines:
         batches=tiers.batches(),
         headliner=ChainHeadliner(chain),
         tiers=settings.tiers,
+        outside_seconds=settings.transcription.external_transcript_timeout_seconds,
     )
 
 
@@ -137,7 +145,8 @@ class Tiers:
             "whisper": self._whisper,
             "local": lambda: self._sphinx,
         }
-        return {name: build[name]() for name in self._settings.tiers if name != AZURE_BATCH}
+        others = {AZURE_BATCH, EXTERNAL}
+        return {name: build[name]() for name in self._settings.tiers if name not in others}
 
     def _azure_fast(
         self,
@@ -253,7 +262,7 @@ async def try_tiers(settings: Settings, names: Sequence[str], audio: Path) -> As
         InvalidInput: a name that is not configured.
         UnsupportedMedia, MediaRejected: the recording is none.
     """
-    unknown = set(names) - set(settings.tiers)
+    unknown = set(names) - (set(settings.tiers) - {EXTERNAL})
     if unknown:
         raise InvalidInput(f"Not configured: {', '.join(sorted(unknown))}", code="unknown_tier")
     async with AsyncExitStack() as stack:
@@ -263,7 +272,7 @@ async def try_tiers(settings: Settings, names: Sequence[str], audio: Path) -> As
         facts = await engines.tools.probe(audio)
         offers = engines.offers(settings.transcription.vendor_call_timeout_seconds)
         for tier in plan(facts, (), offers):
-            if tier.name in (names or settings.tiers):
+            if tier.name in (names or settings.tiers) and not tier.outside:
                 yield await _tried(engines, tier, *await recording.for_tier(tier, facts))
 
 

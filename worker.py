@@ -25,6 +25,7 @@ from activities.batch import BatchActivities
 from activities.erase import EraseActivities
 from activities.headline import HeadlineActivities
 from activities.memo import MemoActivities
+from activities.outside import OutsideActivities
 from activities.reconcile import ReconcileActivities, ReconcileAges
 from activities.transcription import TierBounds, TranscriptionActivities
 from contracts import queues
@@ -171,6 +172,7 @@ async def assemble(
         bounds=bounds,
         poll_seconds=settings.azure.batch_poll_seconds,
     )
+    outside = OutsideActivities(database)
     headline = HeadlineActivities(database, engines.headliner)
     erase = EraseActivities(database, files, jobs, memo)
     reconcile = ReconcileActivities(database, files, jobs, memo, ReconcileAges())
@@ -189,6 +191,9 @@ async def assemble(
         batch.submit,
         batch.collect,
         batch.discard,
+        outside.await_outside,
+        outside.end_outside,
+        outside.adopt_outside,
         headline.headline,
         erase.stop_memo,
         erase.erase_memo,

@@ -11,7 +11,7 @@ from activities.ports import Database, Files
 from activities.transcription import FREE_TRIES, TierBounds, check_lost
 from activities.vendor_call import VendorCall
 from contracts import ids
-from contracts.batch import VendorJob, staging_key
+from contracts.batch import JobOwner, VendorJob, staging_key
 from contracts.errors import (
     NoSpeech,
     NotThereYet,
@@ -75,7 +75,18 @@ class BatchActivities:
         except ProviderFailure as failure:
             await call.failed(failure)
             raise self._bounds.after(failure, tries.busy + 1) from failure
+        await self._keep(order, engine, vendor_job)
         return SubmittedBatch(number=call.number, job=vendor_job)
+
+    async def _keep(
+        self, order: TranscribeTier, engine: BatchEngine, vendor_job: VendorJob
+    ) -> None:
+        """Remember whose the vendor's job is: its events name nothing else."""
+        job = order.job
+        owner = JobOwner(job_id=job.job_id, user_id=job.user_id)
+        async with self._database.write() as tx:
+            await tx.vendor_jobs.keep(engine.transcriber.provider, vendor_job.id, owner)
+            await tx.memos.name_vendor_job(job.memo_id, job.user_id, vendor_job.id, batch=True)
 
     async def _found_or_made(self, order: TranscribeTier, engine: BatchEngine) -> VendorJob:
         operation = operation_of(order)
@@ -146,9 +157,13 @@ class BatchActivities:
         kind = CONTAINERS[order.facts.container]
         # The audio first: it goes whether or not the vendor can be asked for its jobs.
         gone = int(await engine.staging.remove(staging_key(operation, kind.extension)))
-        for job in await engine.transcriber.find(operation):
+        found = await engine.transcriber.find(operation)
+        for job in found:
             await engine.transcriber.delete(job)
             gone += 1
+        async with self._database.write() as tx:
+            for job in found:
+                await tx.vendor_jobs.forget(engine.transcriber.provider, job.id)
         return gone
 
     def _engine(self, order: TranscribeTier) -> BatchEngine:

@@ -2,6 +2,7 @@
 
 from temporalio import activity
 
+from activities.outside import seconds_of, take_over
 from activities.ports import Database, Files
 from contracts import ids
 from contracts.audio import MediaKind
@@ -31,6 +32,8 @@ class MemoActivities:
     async def reserve(self, job: MemoJob) -> Reserved:
         """Take the job up: state ``running``, credits held for the claimed seconds.
 
+        What an earlier round heard, or was told after its end, is the result.
+
         Raises:
             InsufficientCredits: fewer are free; the job is left as it was.
         """
@@ -41,6 +44,12 @@ class MemoActivities:
             await tx.jobs.move(job.job_id, job.user_id, JobState.RUNNING, step=Step.PROBE)
             key = ids.step_key(job.job_id, "hold", job.round)
             price = transcription_price(job.claimed_seconds)
+            said = None
+            if job.round > 1:
+                # A report that came after the round before had failed.
+                said = await tx.outside.transcript(job.job_id, job.user_id)
+            if said is not None:
+                price = transcription_price(await seconds_of(tx, job, said))
             held = await tx.credits.hold(job.user_id, job.job_id, key, price)
             await tx.memos.set_processing(
                 job.memo_id, job.user_id, TRANSCRIPTION, MemoStatus.PROCESSING
@@ -48,6 +57,7 @@ class MemoActivities:
             earlier = None
             if job.round > 1:
                 earlier = await tx.transcripts.find(job.job_id, job.user_id)
+                earlier = await take_over(tx, job, said, earlier)
             return Reserved(present=True, held=held, result=earlier)
 
     @activity.defn(name="settle")

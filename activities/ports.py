@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from activities.outside_ports import Outside, VendorJobs
 from activities.row_ports import (
     Attempts,
     Credits,
@@ -22,6 +23,7 @@ from contracts.audio import AudioFacts, StoredFile
 from contracts.headline import Headline
 from contracts.tiers import Capabilities
 from contracts.transcript import Transcript, TranscriptPart
+from contracts.values import Value
 
 
 class VoiceActivity(Protocol):
@@ -60,6 +62,14 @@ class Transaction(Protocol):
     @property
     def idempotency(self) -> Keys:
         """Idempotency keys within this transaction."""
+
+    @property
+    def outside(self) -> Outside:
+        """Reports of outside transcribers within this transaction."""
+
+    @property
+    def vendor_jobs(self) -> VendorJobs:
+        """Jobs at vendors within this transaction."""
 
     @property
     def media(self) -> Media:
@@ -211,3 +221,10 @@ class JobStarter(Protocol):
 
     async def cancel(self, job_id: str) -> bool:
         """Ask the job's workflow to cancel; false when it does not run."""
+
+    async def signal(self, job_id: str, name: str, value: Value) -> bool:
+        """Tell the job's workflow something; false when it does not run.
+
+        Raises:
+            Unavailable: Temporal does not answer.
+        """

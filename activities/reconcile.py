@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.memo import MemoActivities
+from activities.outside import OutsideDelivery
 from activities.ports import Database, Files, JobStarter
 from contracts import ids
 from contracts.jobs import JobFailure, JobState, StaleJob, Step
@@ -56,6 +57,7 @@ class ReconcileActivities:
         return Healed(
             started=await self._heal_queued(),
             failed=await self._heal_running(),
+            reports_told=await OutsideDelivery(self._database, self._starter).deliver(),
             holds_released=await self._heal_holds(),
             files_removed=await self._heal_files(),
             keys_forgotten=await self._forget_keys(),

@@ -107,6 +107,22 @@ class Attempts(Protocol):
     ) -> Tries:
         """How often this tier was tried in this round in vain, by cause."""
 
+    async def is_open(self, job_id: str, user_id: str, tier: str) -> bool:
+        """Whether an attempt of the tier still runs."""
+
+    async def end_open(
+        self,
+        job_id: str,
+        user_id: str,
+        tier: str,
+        outcome: AttemptOutcome,
+        *,
+        provider: str | None = None,
+        code: str | None = None,
+        message: str | None = None,
+    ) -> bool:
+        """End the attempt of a tier that still runs, by our clock; false when none does."""
+
 
 class Transcripts(Protocol):
     """Saved transcripts and the parts of unfinished ones."""
@@ -143,6 +159,11 @@ class Memos(Protocol):
 
     async def save_headline(self, memo_id: str, user_id: str, headline: Headline) -> None:
         """Write title and intro; a title the user set by hand is kept."""
+
+    async def name_vendor_job(
+        self, memo_id: str, user_id: str, vendor_job: str, *, batch: bool
+    ) -> bool:
+        """Write which vendor's job transcribes it; false when there is no such memo of the user."""
 
     async def language(self, memo_id: str, user_id: str) -> str | None:
         """The language the memo asked for or was found to be in; BCP 47."""
@@ -215,3 +236,6 @@ class Media(Protocol):
 
     async def save_facts(self, key: str, user_id: str, memo_id: str, facts: AudioFacts) -> None:
         """Record what the probe measured."""
+
+    async def seconds(self, key: str, user_id: str) -> float | None:
+        """Length of a recording as the probe measured it; none: it has not."""

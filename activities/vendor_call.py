@@ -51,6 +51,10 @@ class VendorCall:
                 ref = await tx.transcripts.save(
                     job.job_id, job.user_id, job.memo_id, self._tier.name, transcript
                 )
+                if ref.tier != self._tier.name:
+                    # Another one was recorded before it, an outside transcriber's.
+                    await self._end(tx, AttemptOutcome.SUPERSEDED)
+                    return ref
                 await self._end(tx, AttemptOutcome.SUCCEEDED)
                 await tx.jobs.advance(
                     job.job_id,
@@ -68,7 +72,9 @@ class VendorCall:
         job = self._job
         async with self._database.write() as tx:
             lives = await self._lives(tx)
-            if lives:
+            if lives and await tx.transcripts.find(job.job_id, job.user_id) is not None:
+                await self._end(tx, AttemptOutcome.SUPERSEDED)
+            elif lives:
                 await tx.transcripts.save_part(job.job_id, job.user_id, name, part)
                 await self._end(tx, AttemptOutcome.SUCCEEDED)
                 await tx.jobs.advance(

@@ -20,6 +20,7 @@ from api.measures import Measures
 from api.ports import Files, SignedUploads
 from api.rate_limit import RateLimiter
 from contracts.errors import Unavailable
+from contracts.values import Value
 from runtime.settings import Settings
 
 if TYPE_CHECKING:  # what makes a start slow
@@ -44,6 +45,9 @@ class Jobs(Protocol):
 
     async def cancel(self, job_id: str) -> bool:
         """Ask the job's workflow to end; false when none runs. Raises Unavailable."""
+
+    async def signal(self, job_id: str, name: str, value: Value) -> bool:
+        """Tell the job's workflow something; false when none runs. Raises Unavailable."""
 
     async def health(self) -> None:
         """Return when Temporal answers. Raises Unavailable."""

@@ -242,6 +242,7 @@ class Healed(Value):
     """What one tick of ``reconcile`` mended."""
 
     started: int = 0
+    reports_told: int = 0
     failed: int = 0
     holds_released: int = 0
     keys_forgotten: int = 0

@@ -67,6 +67,7 @@ class TierOffer(Value):
     Attributes:
         call_seconds: bound of one call to the provider.
         batch: the vendor works it off in its own time.
+        outside: nobody is called; a report is waited for so long.
     """
 
     name: str
@@ -74,6 +75,7 @@ class TierOffer(Value):
     capabilities: Capabilities = Capabilities()
     call_seconds: float = 1200.0
     batch: bool = False
+    outside: bool = False
 
 
 class PlannedTier(Value):
@@ -87,6 +89,7 @@ class PlannedTier(Value):
         call_seconds: bound of one call.
         free: an engine of our own: its call takes a slot of the media queue, not a vendor's money.
         batch: the vendor works it off in its own time.
+        outside: nobody is called; a report is waited for so long.
     """
 
     name: str
@@ -96,6 +99,7 @@ class PlannedTier(Value):
     call_seconds: float = 1200.0
     free: bool = False
     batch: bool = False
+    outside: bool = False
 
 
 def plan(
@@ -140,6 +144,7 @@ def _planned(offer: TierOffer, facts: AudioFacts) -> PlannedTier:
         call_seconds=offer.call_seconds,
         free=capabilities.free,
         batch=offer.batch,
+        outside=offer.outside,
     )
 
 

@@ -90,6 +90,7 @@ class Settings(BaseModel):
             "gemini": self.language.gemini_api_key is not None,
             "whisper": self.engines.whisper_model is not None,
             "local": True,
+            "external": False,
         }
         return tuple(name for name in TIERS if configured[name])
 

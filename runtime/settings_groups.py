@@ -285,7 +285,14 @@ class TranscriptionSettings(Group):
         validation_alias="TRANSCRIPTION_TIERS",
         description="comma list, tried in this order: `azure-fast`, `azure-fast-other-region`, "
         "`azure-fast-converted`, `azure-batch`, `openai`, `gemini`, `whisper`, `local`; else what "
-        "is configured",
+        "is configured. `external` waits for the report of an outside transcriber",
+    )
+    external_transcript_timeout_seconds: float = Field(
+        900,
+        validation_alias="EXTERNAL_TRANSCRIPT_TIMEOUT_SECONDS",
+        gt=0,
+        description="how long the tier `external` waits for `/internal/transcription-completed` "
+        "before the next tier",
     )
     tier_tries: int = Field(
         2,

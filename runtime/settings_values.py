@@ -21,8 +21,9 @@ TIERS: Final = (
     "gemini",
     "whisper",
     "local",
+    "external",
 )
-"""Transcription tiers of this version, in their default order."""
+"""Transcription tiers of this version, in their default order; the last one is never a default."""
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _BIND: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[^:\s]+):(?P<port>\d{1,5})")
 _HIGHEST_PORT: Final = 65_535

@@ -21,6 +21,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts.errors import Unavailable
 from contracts.jobs import LONGEST_JOB_SECONDS
 from contracts.queues import MAIN
+from contracts.values import Value
 
 JOB_KIND: Final = SearchAttributeKey.for_keyword("JobKind")
 USER_ID: Final = SearchAttributeKey.for_keyword("UserId")
@@ -97,6 +98,24 @@ class TemporalJobs:
             return False
         with _answering("cancel"):
             await self._client.get_workflow_handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT)
+        return True
+
+    async def signal(self, job_id: str, name: str, value: Value) -> bool:
+        """Tell the job's workflow something; false when none runs.
+
+        The server keeps it until the workflow takes it; each one stands in the history.
+
+        Raises:
+            Unavailable: Temporal does not answer.
+        """
+        handle = self._client.get_workflow_handle(job_id)
+        with _answering("signal"):
+            try:
+                await handle.signal(name, value, rpc_timeout=RPC_TIMEOUT)
+            except RPCError as error:
+                if error.status is RPCStatusCode.NOT_FOUND:
+                    return False
+                raise
         return True
 
     async def running(self, job_id: str) -> bool:

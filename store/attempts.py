@@ -37,6 +37,16 @@ _CLOSE_LOST: Final = (
         error_message="The worker was lost during the call",
     )
 )
+_OPEN: Final = (
+    select(attempts.c.number, attempts.c.started_at)
+    .where(_OWN, attempts.c.tier == bindparam("own_tier"), attempts.c.outcome.is_(None))
+    .order_by(attempts.c.number.desc())
+)
+_RENAME: Final = (
+    update(attempts)
+    .where(_OWN, attempts.c.number == bindparam("own_number"))
+    .values(provider=bindparam("new_provider"))
+)
 _BEGIN: Final = insert(attempts)
 _END: Final = (
     update(attempts)
@@ -126,6 +136,40 @@ class Attempts:
             "new_message": message,
         }
         await self._session.run(_END, values)
+
+    async def is_open(self, job_id: str, user_id: str, tier: str) -> bool:
+        """Whether an attempt of the tier still runs."""
+        own = {"own_id": job_id, "own_user": user_id, "own_tier": tier}
+        return await self._session.row(_OPEN, own) is not None
+
+    async def end_open(
+        self,
+        job_id: str,
+        user_id: str,
+        tier: str,
+        outcome: AttemptOutcome,
+        *,
+        provider: str | None = None,
+        code: str | None = None,
+        message: str | None = None,
+    ) -> bool:
+        """End the attempt of a tier that still runs, by our clock; false when none does.
+
+        Args:
+            provider: who it was after all.
+        """
+        own = {"own_id": job_id, "own_user": user_id}
+        row = await self._session.row(_OPEN, {**own, "own_tier": tier})
+        if row is None:
+            return False
+        seconds = (self._session.now - row.started_at).total_seconds()
+        await self.end(
+            job_id, user_id, row.number, outcome, seconds=seconds, code=code, message=message
+        )
+        if provider is not None:
+            renamed = {**own, "own_number": row.number, "new_provider": provider}
+            await self._session.run(_RENAME, renamed)
+        return True
 
     async def tries(
         self,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
@@ -11,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.audio import AudioActivities
     from activities.headline import HeadlineActivities
     from activities.memo import MemoActivities
+    from activities.outside import OutsideActivities
     from activities.transcription import TranscriptionActivities
     from contracts import ids, queues
     from contracts.audio import AudioFacts, as_converted
@@ -29,12 +31,14 @@ with workflow.unsafe.imports_passed_through():
         SettleMemo,
         TranscribeTier,
     )
+    from contracts.outside import REPORT_SIGNAL, VENDOR_SIGNAL, OutsideReport, VendorEvent
     from contracts.tiers import PlannedTier, after_failure
     from contracts.transcript import TranscriptRef
     from workflows import policies
     from workflows.batch import transcribe_in_batch
     from workflows.long_audio import LongAudio
-    from workflows.steps import StepFailed, outcome, short_step
+    from workflows.outside import Outsiders
+    from workflows.steps import StepFailed, cancel, looked_at, outcome, short_step, unless
 
 SPEECH_SECONDS = 0.5
 """Less speech than this in the whole recording is none."""
@@ -52,6 +56,8 @@ class MemoWorkflow:
     def __init__(self, job: MemoJob) -> None:
         self._job = job
         self._converted: ConvertedAudio | None = None
+        self._outsiders = Outsiders(job)
+        self._overtaken: asyncio.Task[TranscriptRef | None] | None = None
         self._failure = JobFailure(code="no_tier", message="No transcription tier is configured")
 
     @workflow.run
@@ -61,14 +67,29 @@ class MemoWorkflow:
             reservation = await short_step(MemoActivities.reserve, job)
             if not reservation.present:
                 return MemoResult(state=JobState.CANCELLED)
-            return await self._carry(reservation)
+            result = await self._carry(reservation)
         except asyncio.CancelledError:
             await self._end(EndMemo(job=job, state=JobState.CANCELLED))
+            await self._wind_up()
             raise
         except StepFailed as step:
             failure = step.failure
+        else:
+            await self._wind_up()
+            return result
         await self._end(EndMemo(job=job, state=JobState.FAILED, failure=failure))
+        await self._wind_up()
         raise ApplicationError(failure.message, type=failure.code, non_retryable=True)
+
+    @workflow.signal(name=REPORT_SIGNAL)
+    def external_transcript(self, report: OutsideReport) -> None:
+        """An outside transcriber has reported; what was said is in the database."""
+        self._outsiders.report(report)
+
+    @workflow.signal(name=VENDOR_SIGNAL)
+    def vendor_event(self, event: VendorEvent) -> None:
+        """A vendor has something to tell of its job."""
+        self._outsiders.event(event)
 
     async def _carry(self, reservation: Reserved) -> MemoResult:
         transcript = reservation.result or await self._transcript()
@@ -79,8 +100,32 @@ class MemoWorkflow:
         return await self._announce(transcript, charged, headline_failure)
 
     async def _transcript(self) -> TranscriptRef | None:
-        audio = await self._probe()
-        return await self._by_tiers(audio)
+        """By our tiers or from outside, whichever is recorded first; none when nothing was said."""
+        try:
+            audio = await self._probe()
+        except StepFailed:
+            if not self._outsiders.came:
+                raise
+            return await self._adopt()
+        tiers = asyncio.create_task(self._by_tiers(audio))
+        if await unless(tiers, lambda: self._outsiders.came) and not self._outsiders.came:
+            return tiers.result()
+        # It ends beside the next steps; what it began is put away before the workflow ends.
+        self._overtaken = tiers
+        tiers.cancel()
+        tiers.add_done_callback(looked_at)
+        return await self._adopt()
+
+    async def _adopt(self) -> TranscriptRef:
+        self._tell("Taking over a transcript from outside")
+        return await short_step(OutsideActivities.adopt_outside, self._job)
+
+    async def _wind_up(self) -> None:
+        """Wait for what a transcript from outside has overtaken."""
+        while self._overtaken is not None and not self._overtaken.done():
+            # A job that has had its last word cannot be cancelled any more.
+            with suppress(asyncio.CancelledError):
+                await cancel(self._overtaken)
 
     async def _probe(self) -> ProbedAudio:
         job = self._job
@@ -102,9 +147,11 @@ class MemoWorkflow:
         tiers = audio.plan
         while tiers:
             tier, rest = tiers[0], tiers[1:]
-            if tier.chunk_seconds:
-                return await self._in_chunks(audio.facts, tiers)
             try:
+                if tier.chunk_seconds:
+                    rest = tuple(other for other in rest if other.outside)
+                    ours = [other for other in tiers if not other.outside]
+                    return await self._in_chunks(audio.facts, ours)
                 return await self._attempt(tier, audio.facts)
             except StepFailed as step:
                 self._failure = step.failure
@@ -132,13 +179,15 @@ class MemoWorkflow:
             converted = await self._convert(facts)
             key, heard = converted.key, as_converted(facts, converted.size)
         self._tell(f"Transcribing {facts.seconds:.0f} s by tier `{tier.name}`")
+        order = TranscribeTier(job=job, tier=tier, key=key, facts=heard)
+        if tier.outside:
+            await self._outsiders.wait(order)
         if tier.batch:
-            order = TranscribeTier(job=job, tier=tier, key=key, facts=heard)
-            return await transcribe_in_batch(order)
+            return await transcribe_in_batch(order, self._outsiders)
         with outcome():
             return await workflow.execute_activity_method(
                 TranscriptionActivities.transcribe,
-                TranscribeTier(job=job, tier=tier, key=key, facts=heard),
+                order,
                 task_queue=queues.MEDIA if tier.free else None,
                 start_to_close_timeout=policies.call_time(tier.call_seconds, facts.seconds),
                 schedule_to_close_timeout=policies.PATIENT,
@@ -232,7 +281,8 @@ class MemoWorkflow:
         return result
 
     async def _end(self, order: EndMemo) -> None:
-        if self._converted is not None or order.state is JobState.CANCELLED:
+        left = self._converted is not None or self._overtaken is not None
+        if left or order.state is JobState.CANCELLED:
             await short_step(MemoActivities.discard_work, self._job)
         await short_step(MemoActivities.end, order)
 

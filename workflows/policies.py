@@ -46,6 +46,10 @@ MOST_WAKES: Final = 16
 """So often an event of the vendor's makes a job look at once; then it waits as if there were none.
 Each look costs history."""
 
+MOST_WAKES: Final = 16
+"""So often an event of the vendor's makes a job look at once; then it waits as if there were none.
+Each look costs history."""
+
 DISCARD: Final = timedelta(minutes=30)
 """How long a memo waits for the vendor to delete what it was sent."""
 

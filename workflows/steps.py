@@ -62,6 +62,32 @@ async def short_step(method: Callable[[Any, Order], Awaitable[Answer]], order: O
         )
 
 
+async def unless(task: "asyncio.Task[Any]", happened: Callable[[], bool]) -> bool:
+    """Wait for a task, unless something happens before its end; whether it has ended.
+
+    Waiting writes no history. Cancelled meanwhile, the task is too, and has ended then.
+    """
+    try:
+        await workflow.wait_condition(lambda: task.done() or happened())
+    except asyncio.CancelledError:
+        await cancel(task)
+        raise
+    return task.done()
+
+
+async def cancel(task: "asyncio.Task[Any]") -> None:
+    """End a task and wait until it has put away what it began; its own outcome is nobody's."""
+    task.cancel()
+    await workflow.wait([task])
+    looked_at(task)
+
+
+def looked_at(task: "asyncio.Task[Any]") -> None:
+    """Look at how a task failed that nobody waits for any more; else there is a warning."""
+    if not task.cancelled():
+        task.exception()
+
+
 @contextmanager
 def outcome() -> Iterator[None]:
     """Turn what an activity call raises into StepFailed or CancelledError."""

@@ -11,6 +11,7 @@ from contracts.errors import Failure, NotFound
 from contracts.headline import Headline
 from contracts.tiers import Capabilities
 from contracts.transcript import Transcript, TranscriptPart, Utterance, Word
+from contracts.values import Value
 
 FACTS = AudioFacts(
     container="wav", codec="pcm_s16le", seconds=90, sample_rate=16_000, channels=1, size=2_880_044
@@ -171,6 +172,7 @@ class RecordingStarter:
         self.live: set[str] = set()
         self.started: list[tuple[str, str, str, Mapping[str, Any]]] = []
         self.cancelled: list[str] = []
+        self.signals: list[tuple[str, str, Value]] = []
         self.failure: Failure | None = None
 
     async def start(self, kind: str, job_id: str, user_id: str, request: Mapping[str, Any]) -> bool:
@@ -189,6 +191,13 @@ class RecordingStarter:
         if self.failure is not None:
             raise self.failure
         self.cancelled.append(job_id)
+        return job_id in self.live
+
+    async def signal(self, job_id: str, name: str, value: Value) -> bool:
+        if self.failure is not None:
+            raise self.failure
+        if job_id in self.live:
+            self.signals.append((job_id, name, value))
         return job_id in self.live
 
     async def health(self) -> None:
