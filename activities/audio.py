@@ -1,8 +1,11 @@
 """What is done to the recording itself: probe, convert, look for speech."""
 
+import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
 from temporalio import activity
 
@@ -10,7 +13,7 @@ from activities.liveness import alive
 from activities.ports import Database, Files, MediaTools, VoiceActivity
 from contracts import ids
 from contracts.audio import AudioFacts, MediaKind, check_bounds
-from contracts.chunks import make_chunks
+from contracts.chunks import Chunk, make_chunks
 from contracts.errors import MediaRejected, NotFound, NotThereYet
 from contracts.jobs import Step
 from contracts.memo import (
@@ -25,6 +28,9 @@ from contracts.memo import (
 )
 from contracts.pricing import transcription_price
 from contracts.tiers import TierOffer, plan
+
+One = TypeVar("One")
+Other = TypeVar("Other")
 
 WAIT_FIRST_SECONDS = 0.25
 WAIT_MOST_SECONDS = 5.0
@@ -100,9 +106,10 @@ class AudioActivities:
 
     @activity.defn(name="convert")
     async def convert(self, order: ConvertAudio) -> ConvertedAudio:
-        """Leave a 16 kHz mono WAV of the recording in storage.
+        """Leave a 16 kHz mono WAV of the recording in storage, and say where it can be cut.
 
-        The file has one name per job, so a second try replaces what a first one left.
+        The file has one name per job, so a second try replaces what a first one left. It is cut by
+        what lies here, while it is being stored.
         """
         began = time.monotonic()
         job = order.job
@@ -131,9 +138,17 @@ class AudioActivities:
                     max_seconds=self._limits.max_seconds,
                     progress=progress,
                 )
-                stored = await self._files.put_file(key, target, media_type="audio/wav")
+                stored, chunks = await _both(
+                    self._files.put_file(key, target, media_type="audio/wav"),
+                    self._chunks(target, order.facts.seconds, order.chunk_seconds),
+                )
         await self._converted(job, time.monotonic() - began)
-        return ConvertedAudio(key=key, size=stored.size, seconds=seconds)
+        return ConvertedAudio(key=key, size=stored.size, seconds=seconds, chunks=chunks)
+
+    async def _chunks(self, wav: Path, seconds: float, longest: float) -> tuple[Chunk, ...]:
+        if not longest:
+            return ()
+        return make_chunks(await self._voice.cutting_places(wav), seconds, longest)
 
     async def _converted(self, job: MemoJob, seconds: float) -> None:
         async with self._database.write() as tx:
@@ -146,14 +161,13 @@ class AudioActivities:
 
     @activity.defn(name="cut")
     async def cut(self, order: CutAudio) -> CutPlan:
-        """Find where a long recording is cut into chunks: at silences, where there are some."""
+        """Find where a recording that was converted whole is cut into chunks after all."""
         job = order.job
         async with (
             alive(self._database, job.job_id, job.user_id),
             self._files.local(order.key) as path,
         ):
-            places = await self._voice.cutting_places(path)
-        return CutPlan(chunks=make_chunks(places, order.seconds, order.chunk_seconds))
+            return CutPlan(chunks=await self._chunks(path, order.seconds, order.chunk_seconds))
 
     @activity.defn(name="voice_activity")
     async def voice_activity(self, order: ListenForSpeech) -> VoiceFacts:
@@ -164,6 +178,18 @@ class AudioActivities:
             self._files.local(order.key) as path,
         ):
             return VoiceFacts(speech_seconds=await self._voice.speech_seconds(path))
+
+
+async def _both(
+    one: Coroutine[Any, Any, One], other: Coroutine[Any, Any, Other]
+) -> tuple[One, Other]:
+    """Do two things at once; when one fails the other is cancelled, and has ended."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            first, second = group.create_task(one), group.create_task(other)
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
+    return first.result(), second.result()
 
 
 def _not_there(job: MemoJob) -> Exception:

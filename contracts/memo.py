@@ -78,18 +78,28 @@ class ProbedAudio(Value):
 
 
 class ConvertedAudio(Value):
-    """The 16 kHz mono WAV an activity left in storage for the next one; size in bytes."""
+    """The 16 kHz mono WAV an activity left in storage for the next one; size in bytes.
+
+    Attributes:
+        chunks: of it in order, when they were asked for.
+    """
 
     key: str
     size: int
     seconds: float
+    chunks: tuple[Chunk, ...] = ()
 
 
 class ConvertAudio(Value):
-    """Ask for the 16 kHz mono WAV of a recording."""
+    """Ask for the 16 kHz mono WAV of a recording.
+
+    Attributes:
+        chunk_seconds: find out too where to cut it, so that no piece is longer; 0: it stays whole.
+    """
 
     job: MemoJob
     facts: AudioFacts
+    chunk_seconds: float = 0.0
 
 
 class ListenForSpeech(Value):

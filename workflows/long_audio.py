@@ -15,7 +15,14 @@ with workflow.unsafe.imports_passed_through():
     from contracts.chunks import Chunk
     from contracts.errors import NoSpeech, ProviderOut
     from contracts.jobs import JobFailure
-    from contracts.memo import CutAudio, HeardChunk, JoinChunks, MemoJob, TranscribeTier
+    from contracts.memo import (
+        ConvertedAudio,
+        CutAudio,
+        HeardChunk,
+        JoinChunks,
+        MemoJob,
+        TranscribeTier,
+    )
     from contracts.tiers import PlannedTier
     from contracts.transcript import Gap, TranscriptRef
     from workflows import policies
@@ -27,19 +34,28 @@ WINDOW: Final = 16
 MIXED: Final = "mixed"
 
 
+def longest_chunk(tiers: Sequence[PlannedTier]) -> float:
+    """Seconds that every one of the tiers takes at once."""
+    return min(tier.chunk_seconds for tier in tiers if tier.chunk_seconds)
+
+
 class LongAudio:
     """Each chunk is durable by itself and goes through the tiers by itself.
 
     Args:
-        key: of the 16 kHz mono WAV.
+        converted: the 16 kHz mono WAV, cut already or not.
         tiers: in order; a chunk is short enough for each of them.
     """
 
     def __init__(
-        self, job: MemoJob, key: str, facts: AudioFacts, tiers: Sequence[PlannedTier]
+        self,
+        job: MemoJob,
+        converted: ConvertedAudio,
+        facts: AudioFacts,
+        tiers: Sequence[PlannedTier],
     ) -> None:
         self._job = job
-        self._key = key
+        self._converted = converted
         self._facts = facts
         self._tiers = tiers
         self._out: set[str] = set()
@@ -50,7 +66,7 @@ class LongAudio:
         Raises:
             StepFailed: every tier failed in every chunk.
         """
-        chunks = await self._cut()
+        chunks = self._converted.chunks or await self._cut()
         window = asyncio.Semaphore(WINDOW)
 
         async def in_window(chunk: Chunk) -> HeardChunk | Gap:
@@ -70,13 +86,13 @@ class LongAudio:
         return await self._join(chunks, gaps, route)
 
     async def _cut(self) -> tuple[Chunk, ...]:
-        seconds = min(tier.chunk_seconds for tier in self._tiers if tier.chunk_seconds)
+        seconds = longest_chunk(self._tiers)
         with outcome():
             plan = await workflow.execute_activity_method(
                 AudioActivities.cut,
                 CutAudio(
                     job=self._job,
-                    key=self._key,
+                    key=self._converted.key,
                     seconds=self._facts.seconds,
                     chunk_seconds=seconds,
                 ),
@@ -110,7 +126,7 @@ class LongAudio:
         order = TranscribeTier(
             job=self._job,
             tier=tier,
-            key=self._key,
+            key=self._converted.key,
             facts=facts.model_copy(update={"seconds": seconds}),
             chunk=chunk,
         )

@@ -36,7 +36,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.transcript import TranscriptRef
     from workflows import policies
     from workflows.batch import transcribe_in_batch
-    from workflows.long_audio import LongAudio
+    from workflows.long_audio import LongAudio, longest_chunk
     from workflows.outside import Outsiders
     from workflows.steps import StepFailed, cancel, looked_at, outcome, short_step, unless
 
@@ -168,7 +168,7 @@ class MemoWorkflow:
         self, facts: AudioFacts, tiers: Sequence[PlannedTier]
     ) -> TranscriptRef | None:
         """The rest of the tiers, chunk by chunk."""
-        converted = await self._convert(facts)
+        converted = await self._convert(facts, longest_chunk(tiers))
         self._tell(f"Transcribing {facts.seconds:.0f} s in chunks, first by `{tiers[0].name}`")
         return await LongAudio(self._job, converted.key, facts, tiers).transcribe()
 
@@ -196,14 +196,14 @@ class MemoWorkflow:
                 summary=f"{tier.name} · {facts.seconds:.0f} s",
             )
 
-    async def _convert(self, facts: AudioFacts) -> ConvertedAudio:
+    async def _convert(self, facts: AudioFacts, chunk_seconds: float = 0.0) -> ConvertedAudio:
         """The 16 kHz mono WAV, made at most once."""
         if self._converted is None:
             self._tell(f"Converting {facts.container}/{facts.codec} to 16 kHz mono")
             with outcome():
                 self._converted = await workflow.execute_activity_method(
                     AudioActivities.convert,
-                    ConvertAudio(job=self._job, facts=facts),
+                    ConvertAudio(job=self._job, facts=facts, chunk_seconds=chunk_seconds),
                     task_queue=queues.MEDIA,
                     start_to_close_timeout=policies.conversion_time(facts.seconds),
                     schedule_to_close_timeout=policies.PATIENT,

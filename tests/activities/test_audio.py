@@ -1,7 +1,9 @@
 """Probe, conversion and headline: what they write, and what they leave."""
 
+import asyncio
 import dataclasses
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from temporalio.testing import ActivityEnvironment
@@ -9,8 +11,14 @@ from temporalio.testing import ActivityEnvironment
 from activities.audio import AudioActivities, AudioLimits
 from activities.headline import HeadlineActivities
 from activities.memo import MemoActivities
-from contracts.audio import MediaKind
-from contracts.errors import InsufficientCredits, MediaRejected, NotThereYet, ProviderBroken
+from contracts.audio import MediaKind, StoredFile
+from contracts.errors import (
+    InsufficientCredits,
+    MediaRejected,
+    NotThereYet,
+    ProviderBroken,
+    Unavailable,
+)
 from contracts.memo import ConvertAudio, HeadlineMemo, MemoJob, ProbedAudio
 from contracts.tiers import Capabilities, TierOffer
 from contracts.transcript import join_parts
@@ -34,16 +42,52 @@ class Silence:
         return [(90.0, True, 0.0)]
 
 
+class Endless(Silence):
+    """Looks for places until it is cancelled."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.cancelled = False
+
+    async def cutting_places(self, wav: object) -> list[tuple[float, bool, float]]:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+        raise AssertionError
+
+
+class FullFiles(MemoryFiles):
+    """Has no room once the cutting has begun."""
+
+    def __init__(self, voice: Endless) -> None:
+        super().__init__()
+        self._voice = voice
+
+    async def put_file(self, key: str, path: Path, *, media_type: str) -> StoredFile:
+        await self._voice.begun.wait()
+        raise Unavailable("There is no room")
+
+
 class Bench:
-    def __init__(self, database: Database, tools: ScriptedTools | None = None) -> None:
-        self.files = MemoryFiles()
+    def __init__(
+        self,
+        database: Database,
+        tools: ScriptedTools | None = None,
+        *,
+        voice: Silence | None = None,
+        files: MemoryFiles | None = None,
+    ) -> None:
+        self.files = files or MemoryFiles()
         self.database = database
         self.memo = MemoActivities(database, self.files)
         self.audio = AudioActivities(
             database=database,
             files=self.files,
             tools=tools or ScriptedTools(),
-            voice=Silence(),
+            voice=voice or Silence(),
             offers=(WAV_ONLY, MP4_ONLY),
             limits=AudioLimits(max_seconds=3600),
         )
@@ -141,6 +185,30 @@ async def test_a_conversion_leaves_one_work_file_however_often_it_is_done(
         assert await tx.media.of_job(job.job_id, job.user_id, MediaKind.WORK) == [converted.key]
     await bench.memo.discard_work(job)
     assert set(bench.files.files) == {job.audio_path}
+
+
+async def test_a_conversion_for_chunks_says_where_to_cut(
+    database: Database, new_memo: NewMemo
+) -> None:
+    bench = Bench(database)
+    job = await bench.ready(await new_memo())
+    order = ConvertAudio(job=job, facts=FACTS, chunk_seconds=40)
+    converted = await ActivityEnvironment().run(bench.audio.convert, order)
+    chunks = converted.chunks
+    assert [chunks[0].start, *(chunk.end for chunk in chunks)] == [0, 36, 72, FACTS.seconds]
+    assert converted.key in bench.files.files
+
+
+async def test_a_storage_that_fails_ends_the_cutting_too(
+    database: Database, new_memo: NewMemo
+) -> None:
+    voice = Endless()
+    bench = Bench(database, voice=voice, files=FullFiles(voice))
+    job = await bench.ready(await new_memo())
+    order = ConvertAudio(job=job, facts=FACTS, chunk_seconds=40)
+    with pytest.raises(Unavailable, match="no room"):
+        await ActivityEnvironment().run(bench.audio.convert, order)
+    assert voice.cancelled
 
 
 async def headline_of(

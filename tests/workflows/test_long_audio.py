@@ -8,10 +8,10 @@ from temporalio.exceptions import ApplicationError
 
 from contracts.errors import NoSpeech, ProviderBroken, ProviderOut
 from contracts.jobs import JobState
-from contracts.memo import HeardChunk, JoinChunks, TranscribeTier
+from contracts.memo import ConvertedAudio, HeardChunk, JoinChunks, TranscribeTier
 from contracts.tiers import PlannedTier
 from tests.workflows.conftest import MemoRunner
-from tests.workflows.script import Script
+from tests.workflows.script import CHUNKS, Script
 
 FIRST = PlannedTier(name="first", provider="fake", convert=True, chunk_seconds=30)
 SECOND = PlannedTier(name="second", provider="fake", convert=True)
@@ -53,6 +53,25 @@ async def test_every_chunk_is_transcribed_once_and_joined(memos: MemoRunner) -> 
     assert tried(script) == [(0, "first"), (1, "first"), (2, "first")]
     assert (joined(script).route, joined(script).gaps) == ("first", ())
     assert script.names().count("convert") == 1
+
+
+async def test_a_conversion_that_cuts_saves_the_cutting(memos: MemoRunner) -> None:
+    cut = ConvertedAudio(key="u/m/work/j.wav", size=1, seconds=90, chunks=CHUNKS)
+    script = Script(FIRST, SECOND, convert=[cut], transcribe_chunk=[heard])
+    await memos.run(script)
+    (order,) = script.asked("convert")
+    assert order.chunk_seconds == FIRST.chunk_seconds
+    assert joined(script).chunks == CHUNKS
+    assert "cut" not in script.names()
+
+
+async def test_a_recording_that_was_converted_whole_is_cut_afterwards(memos: MemoRunner) -> None:
+    whole = PlannedTier(name="whole", provider="other", convert=True)
+    script = Script(whole, FIRST, transcribe=[ProviderBroken("no JSON")], transcribe_chunk=[heard])
+    await memos.run(script)
+    assert [order.chunk_seconds for order in script.asked("convert")] == [0]
+    assert [order.chunk_seconds for order in script.asked("cut")] == [FIRST.chunk_seconds]
+    assert joined(script).chunks == CHUNKS
 
 
 async def test_a_chunk_that_one_tier_fails_goes_to_the_next_by_itself(memos: MemoRunner) -> None:
