@@ -29,6 +29,7 @@ from store.session import Opened, Session
 from store.spaces import Spaces
 from store.transcripts import Transcripts
 from store.turns import Turns
+from store.uploads import Uploads
 from store.vendor_jobs import VendorJobs
 
 STARTING_CREDITS: Final = 150
@@ -60,6 +61,7 @@ class Transaction:
         self.profiles = Profiles(session)
         self.blueprints = Blueprints(session)
         self.idempotency = Idempotency(session)
+        self.uploads = Uploads(session)
 
 
 class Door(Protocol):

@@ -16,6 +16,7 @@ from contracts.jobs import ENDS
 from store.database import Database
 from store.invariant_checks import CHECKS, PAGE, Check
 from store.schema import jobs, media, memos
+from store.upload_tables import UNFINISHED, uploads
 
 UNFINISHED_SECONDS: Final = 3600.0
 """A file that was begun so long ago is not being written any more."""
@@ -86,11 +87,12 @@ def _media_page(after: str | None, now: datetime) -> Select[Any]:  # noqa: ARG00
         memos.c.deleted_at.is_(None),
         memos.c.source["audio_path"].as_string() == media.c.key,
     )
+    on_its_way = exists().where(uploads.c.key == media.c.key, UNFINISHED)
     ended = and_(jobs.c.id == media.c.job_id, jobs.c.state.in_(ENDS))
     return (
         select(media.c.key, media.c.kind, played.label("played"), jobs.c.finished_at)
         .outerjoin(jobs, ended)
-        .where(*([] if after is None else [media.c.key > after]))
+        .where(~on_its_way, *([] if after is None else [media.c.key > after]))
         .order_by(media.c.key)
         .limit(PAGE)
     )

@@ -1,7 +1,8 @@
 """One row per stored file, written before the file is: what has no row is an orphan.
 
 A file is *loose* until something that lasts stands on it: an upload until its memo is created, a
-work file for ever. Loose files whose time has gone by are what ``abandoned`` lists.
+work file for ever. Loose files whose time has gone by are what ``abandoned`` lists; a file that is
+being uploaded is not among them.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from contracts.jobs import ENDS
 from store.expressions import Insert, by_dialect, unless_there
 from store.schema import IS_LOOSE, jobs, media, memos
 from store.session import Session
+from store.upload_tables import UNFINISHED, uploads
 
 _OWN: Final = and_(media.c.key == bindparam("own_key"), media.c.user_id == bindparam("own_user"))
 _MEASURED: Final = (*AudioFacts.model_fields, "loose", "probed_at")
@@ -103,11 +105,16 @@ class Media:
 
     async def abandoned(self, *, older_than_seconds: float, limit: int) -> Sequence[OwnedKey]:
         """Work files of ended jobs and uploads that never became a memo, of every owner."""
+        before = self._session.before(older_than_seconds)
+        on_its_way = exists().where(
+            uploads.c.key == media.c.key, or_(UNFINISHED, uploads.c.finished_at >= before)
+        )
         statement = (
             select(media.c.key, media.c.user_id)
             .where(
                 IS_LOOSE,
-                media.c.created_at < self._session.before(older_than_seconds),
+                media.c.created_at < before,
+                ~on_its_way,
                 or_(
                     and_(media.c.kind == MediaKind.WORK, func.coalesce(_JOB_ENDED, true())),
                     and_(media.c.kind == MediaKind.UPLOAD, _MEMO.is_(None)),

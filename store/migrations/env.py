@@ -6,6 +6,7 @@ import store.language_tables
 import store.ledger
 import store.outside_tables
 import store.schema
+import store.upload_tables
 from store.columns import METADATA
 
 __all__ = ["store"]

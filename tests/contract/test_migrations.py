@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from store import language_tables, ledger, migrations, outside_tables, schema
+from store import language_tables, ledger, migrations, outside_tables, schema, upload_tables
 from store.columns import METADATA
 from store.database import Database
 from tests.postgres import PostgresServer
@@ -122,6 +122,7 @@ def test_every_table_is_among_those_the_migrations_compare() -> None:
         *vars(ledger).values(),
         *vars(language_tables).values(),
         *vars(outside_tables).values(),
+        *vars(upload_tables).values(),
     ]
     tables = {value.name for value in named if isinstance(value, Table)}
     assert tables == {*METADATA.tables}

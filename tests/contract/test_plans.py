@@ -18,7 +18,8 @@ from contracts.jobs import JobFailure, JobState, Step
 from contracts.memo import MemoStatus
 from contracts.tiers import AttemptOutcome
 from contracts.transcript import TranscriptPart, Utterance, join_parts
-from store import language_tables, ledger, schema
+from contracts.upload_sessions import UploadSession
+from store import language_tables, ledger, schema, upload_tables
 from store.columns import METADATA
 from store.database import Database
 
@@ -83,6 +84,11 @@ def rows_of(number: int) -> Iterator[tuple[Table, dict[str, Any]]]:
         "principal": member, "key": memo, "fingerprint": "", "busy_until": at, "created_at": at
     }  # fmt: skip
     yield from language_rows(job, memo, own, times)
+    yield upload_tables.uploads, {
+        "id": memo, **own, **times, "key": key, "media_type": "audio/mp4", "length": 9,
+        "received": 0, "sniffed": False, "metadata": "", "signed": False, "wanted": False,
+        "expires_at": at + timedelta(days=1), "finished_at": at if number % 50 else None,
+    }  # fmt: skip
     user = str(UUID(int=10**10 + number))
     yield schema.profiles, {"user_id": user, "app_settings": {}, "updated_at": at}
     yield schema.memo_counts, {"user_id": user, "memos": 1}
@@ -224,6 +230,7 @@ async def live_through_everything(database: Database, user: str) -> None:
         await tx.media.of_memo(memo_id, user)
         await tx.memos.erase(memo_id, user)
         await tx.media.remove(key, user)
+        await live_through_uploads(tx, user)
 
 
 async def live_through_blueprints(tx: Any, user: str) -> None:
@@ -250,6 +257,9 @@ WITHOUT_OWNER = {
     "holds left over": "ORDER BY credit_holds.",
     "expired keys, looked for": "ORDER BY idempotency_keys.created_at",
     "expired keys, removed": "DELETE FROM idempotency_keys WHERE idempotency_keys.created_at",
+    "turns of one user": "SELECT pg_advisory_xact_lock",
+    "expired uploads": "ORDER BY uploads.expires_at",
+    "uploads that have bytes": "SELECT uploads.id \nFROM uploads",
     "whose memo it is": "SELECT memos.user_id",
     "a link between own memo and own space": "DELETE FROM memo_spaces",
     "prompts of blueprints one may read": "FROM prompt_blueprints JOIN prompts",
@@ -265,6 +275,25 @@ def has_owner(statement: str) -> bool:
         or "principal = " in statement
         or any(part in statement for part in WITHOUT_OWNER.values())
     )
+
+
+async def live_through_uploads(tx: Any, user: str) -> None:
+    upload = UploadSession(
+        id=str(uuid4()), user_id=user, key=f"{user}/u/audio.m4a", media_type="audio/mp4", length=9,
+        expires_at=NOW + timedelta(days=1),
+    )  # fmt: skip
+    await tx.uploads.open(user)
+    await tx.uploads.add(upload)
+    await tx.uploads.find(upload.id, user)
+    await tx.uploads.want(upload)
+    await tx.uploads.quiet_seconds(upload.key, user)
+    await tx.uploads.extend(upload, NOW + timedelta(days=2))
+    upload = await tx.uploads.advance(upload, 5, sniffed=True)
+    await tx.uploads.finish(upload)
+    await tx.uploads.expired(older_than_seconds=3600, passing=[], limit=20)
+    await tx.uploads.expired(older_than_seconds=3600, passing=[upload.id], limit=20)
+    await tx.uploads.known([upload.id, str(uuid4())])
+    await tx.uploads.remove(upload.id, user)
 
 
 async def database_reads_a_whole_table(database: Database) -> None:
