@@ -51,7 +51,7 @@ class WebhookDeliveryWorkflow:
                 await workflow.wait_condition(
                     lambda: self._now, timeout=timedelta(seconds=job.pause)
                 )
-        self._now = False
+            self._now = False
 
 
 async def attempt(jobs: Sequence[DeliveryJob]) -> Deliveries:
