@@ -12,10 +12,13 @@ from typing import Any, Protocol
 from activities.outside_ports import Outside, VendorJobs
 from activities.row_ports import (
     Attempts,
+    Blueprints,
     Credits,
     Jobs,
     Keys,
+    Language,
     Media,
+    Memories,
     Memos,
     Transcripts,
 )
@@ -54,6 +57,18 @@ class Transaction(Protocol):
     @property
     def memos(self) -> Memos:
         """Memos within this transaction."""
+
+    @property
+    def memories(self) -> Memories:
+        """Memories within this transaction."""
+
+    @property
+    def language(self) -> Language:
+        """Requests to language models within this transaction."""
+
+    @property
+    def blueprints(self) -> Blueprints:
+        """Blueprints within this transaction."""
 
     @property
     def credits(self) -> Credits:

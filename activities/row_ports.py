@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from contracts.audio import AudioFacts, MediaKind, OwnedKey
+from contracts.blueprint import Blueprint
 from contracts.credits import JobCredits, OpenHold
 from contracts.headline import Headline
 from contracts.jobs import EventType, JobFailure, JobState, StaleJob, Step
-from contracts.memo import EraseReceipt, MemoStatus
+from contracts.language import ModelCall, Usage
+from contracts.language_job import KeptOrder, LanguageJob, LanguageOrder, WrittenRef
+from contracts.memo import EraseReceipt, Memo, MemoStatus
+from contracts.memory import NewMemory
 from contracts.tiers import AttemptOutcome, Tries
 from contracts.transcript import Transcript, TranscriptPart, TranscriptRef
 
@@ -52,6 +56,28 @@ class Jobs(Protocol):
     ) -> None:
         """Set the job's present step (and tier) and write one ``progress`` event."""
 
+    async def create(
+        self,
+        job_id: str,
+        user_id: str,
+        *,
+        kind: str,
+        subject_id: str,
+        request: Mapping[str, Any],
+        deadline_seconds: float,
+    ) -> None:
+        """Write a queued job; raises Conflict (``job_exists``)."""
+
+    async def requeue(
+        self,
+        job_id: str,
+        user_id: str,
+        *,
+        deadline_seconds: float,
+        changes: Mapping[str, Any] | None = None,
+    ) -> StaleJob:
+        """Queue a failed or cancelled job once more: a round higher, in ``request`` too."""
+
     async def described(self, job_id: str, user_id: str) -> StaleJob | None:
         """What the job was asked for, so that it can be ended without its workflow."""
 
@@ -82,6 +108,31 @@ class Attempts(Protocol):
         An attempt of the same tier and chunk that never ended (its worker died) is closed first,
         as ``failed`` with ``worker_lost``.
         """
+
+    async def begin_beside(
+        self,
+        job_id: str,
+        user_id: str,
+        call: ModelCall,
+        *,
+        round: int,  # noqa: A002 - as above
+        step: Step,
+    ) -> int:
+        """Write an attempt that closes no other: calls of a language model may overlap."""
+
+    async def close_lost_beside(self, job_id: str, user_id: str) -> int:
+        """Close those of them that an earlier run left open, as lost; returns how many."""
+
+    async def record(
+        self,
+        job_id: str,
+        user_id: str,
+        call: ModelCall,
+        *,
+        round: int,  # noqa: A002 - as above
+        step: Step,
+    ) -> None:
+        """Write a call that is over and cost nothing: it did not have to be written before."""
 
     async def end(
         self,
@@ -152,6 +203,23 @@ class Transcripts(Protocol):
 class Memos(Protocol):
     """The memo rows; JSON columns are merged in SQL under a row lock."""
 
+    async def create(
+        self,
+        memo_id: str,
+        user_id: str,
+        *,
+        title: str,
+        title_by_user: bool,
+        source: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        job_id: str,
+        intro: str | None = None,
+    ) -> Memo:
+        """Write a memo; raises Conflict (``memo_exists``)."""
+
+    async def find(self, memo_id: str, user_id: str) -> Memo | None:
+        """A memo of the user's own, or shared by a space the user belongs to."""
+
     async def set_processing(
         self, memo_id: str, user_id: str, process: str, status: MemoStatus, **fields: Any
     ) -> None:
@@ -170,6 +238,51 @@ class Memos(Protocol):
 
     async def erase(self, memo_id: str, user_id: str) -> EraseReceipt:
         """Remove rows of the memo; the receipt counts rows only."""
+
+
+class Memories(Protocol):
+    """What was written about memos."""
+
+    async def add(self, memo_id: str, user_id: str, written: Sequence[NewMemory]) -> None:
+        """Write memories of a memo the user may read, after those it has; raises NotFound."""
+
+
+class Blueprints(Protocol):
+    """Prompts that belong together."""
+
+    async def find(self, blueprint_id: str, user_id: str) -> Blueprint | None:
+        """A blueprint of the user's own, or a public one."""
+
+
+class Language(Protocol):
+    """What language models are asked for, and their notes; all of it holds words."""
+
+    async def order(self, job: LanguageJob, order: LanguageOrder) -> None:
+        """Write what a job is asked for, in the transaction that makes the job's row."""
+
+    async def order_of(self, job_id: str, user_id: str) -> KeptOrder | None:
+        """What a job was asked for, and what was written; none when it was erased meanwhile."""
+
+    async def count_vain(self, job_id: str, user_id: str, round: int) -> int:  # noqa: A002 - the job's word
+        """Count a try of this round that came to nothing; returns how many there are now."""
+
+    async def written(self, job_id: str, user_id: str, ref: WrittenRef, usage: Usage) -> None:
+        """Record what was written and how, and drop the notes it was written from."""
+
+    async def notes(self, job_id: str, user_id: str, key: str) -> str | None:
+        """Notes that an earlier attempt kept under that key."""
+
+    async def keep_notes(self, job_id: str, user_id: str, key: str, notes: str) -> None:
+        """Keep notes, once."""
+
+    async def drop_notes(self, job_id: str, user_id: str) -> None:
+        """Forget the notes of a job."""
+
+    async def at_work_on(self, memo_id: str, user_id: str) -> Sequence[StaleJob]:
+        """Jobs at work that read or make a memo of this user, whoever asked for them."""
+
+    async def erase(self, memo_id: str, user_id: str) -> int:
+        """Remove what was asked about a memo of this user, whoever asked; returns how many."""
 
 
 class Credits(Protocol):

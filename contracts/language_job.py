@@ -76,6 +76,7 @@ class WrittenRef(Value):
         prompt: name and version of our prompt file; the local engine has none.
         characters_read: of the recordings; never fewer than ``characters_total`` silently.
         parts: texts the model was given one by one.
+        charged: credits.
     """
 
     memory_ids: tuple[str, ...] = ()
@@ -87,6 +88,20 @@ class WrittenRef(Value):
     characters_read: int
     characters_total: int
     parts: int = 1
+    charged: int = 0
+
+
+class KeptOrder(Value):
+    """What was asked for, as it is kept; ``written`` once it has been written."""
+
+    order: LanguageOrder
+    written: WrittenRef | None = None
+
+
+class OrderedBlueprint(Value):
+    """That the memories of a blueprint were ordered for a memo; none: there is nothing to do."""
+
+    job: LanguageJob | None = None
 
 
 class EndLanguage(Value):

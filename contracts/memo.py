@@ -204,6 +204,13 @@ class HeadlineRef(Value):
     characters: int
 
 
+class OrderBlueprint(Value):
+    """Ask for the memories of the memo's blueprint; ``language`` is the transcript's."""
+
+    job: MemoJob
+    language: str | None = None
+
+
 class EndMemo(Value):
     """The last word on a job.
 
@@ -241,11 +248,12 @@ class EraseJob(Value):
 
 
 class EraseReceipt(Value):
-    """What an erasure removed, counted."""
+    """What an erasure removed, counted; ``requests`` are those to language models."""
 
     files: int
     transcripts: int
     memories: int = 0
+    requests: int = 0
 
 
 class Healed(Value):

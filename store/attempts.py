@@ -1,11 +1,14 @@
 """One row per vendor call, written before the call is made."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Integer, and_, bindparam, case, func, insert, select, update
 
 from contracts.errors import NotFound
+from contracts.jobs import Step
+from contracts.language import ModelCall
 from contracts.tiers import Attempt, AttemptOutcome, Tries
 from store.schema import attempts, jobs
 from store.session import Session
@@ -25,18 +28,21 @@ _OWN: Final = and_(
 )
 _SAME: Final = and_(
     _OWN,
+    attempts.c.step == Step.TRANSCRIBE,
     attempts.c.tier == bindparam("own_tier"),
     attempts.c.chunk.is_not_distinct_from(bindparam("own_chunk", type_=Integer)),
 )
-_CLOSE_LOST: Final = (
+_AS_LOST: Final = (
     update(attempts)
-    .where(_SAME, attempts.c.outcome.is_(None))
+    .where(_OWN, attempts.c.outcome.is_(None))
     .values(
         outcome=AttemptOutcome.FAILED,
         error_code=LOST,
         error_message="The worker was lost during the call",
     )
 )
+_CLOSE_LOST: Final = _AS_LOST.where(_SAME)
+_CLOSE_LOST_BESIDE: Final = _AS_LOST.where(attempts.c.step != Step.TRANSCRIBE)
 _OPEN: Final = (
     select(attempts.c.number, attempts.c.started_at)
     .where(_OWN, attempts.c.tier == bindparam("own_tier"), attempts.c.outcome.is_(None))
@@ -97,22 +103,82 @@ class Attempts:
             NotFound: there is no such job.
         """
         own = {"own_id": job_id, "own_user": user_id}
+        number = await self._next(job_id, user_id)
+        await self._session.run(_CLOSE_LOST, {**own, "own_tier": tier, "own_chunk": chunk})
+        row = self._row(job_id, user_id, number, tier, provider)
+        await self._session.run(_BEGIN, {**row, "round": round, "chunk": chunk})
+        return number
+
+    async def begin_beside(
+        self,
+        job_id: str,
+        user_id: str,
+        call: ModelCall,
+        *,
+        round: int,  # noqa: A002 - as above
+        step: Step,
+    ) -> int:
+        """Write an attempt that closes no other: calls of a language model may overlap.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        number = await self._next(job_id, user_id)
+        row = self._row(job_id, user_id, number, call.tier, call.provider)
+        await self._session.run(_BEGIN, {**row, "round": round, "step": step})
+        return number
+
+    async def close_lost_beside(self, job_id: str, user_id: str) -> int:
+        """Close those of them that an earlier run left open, as lost; returns how many."""
+        own = {"own_id": job_id, "own_user": user_id}
+        return await self._session.run(_CLOSE_LOST_BESIDE, own)
+
+    async def record(
+        self,
+        job_id: str,
+        user_id: str,
+        call: ModelCall,
+        *,
+        round: int,  # noqa: A002 - as above
+        step: Step,
+    ) -> None:
+        """Write a call that is over and cost nothing: it did not have to be written before.
+
+        Raises:
+            NotFound: there is no such job.
+        """
+        number = await self._next(job_id, user_id)
+        took = max(call.seconds or 0.0, 0.0)
+        row = {
+            **self._row(job_id, user_id, number, call.tier, call.provider),
+            "started_at": self._session.now - timedelta(seconds=took),
+            "round": round,
+            "step": step,
+            "outcome": call.outcome,
+            "seconds": took,
+            "error_code": call.code,
+            "error_message": call.message,
+        }
+        await self._session.run(_BEGIN, row)
+
+    async def _next(self, job_id: str, user_id: str) -> int:
+        own = {"own_id": job_id, "own_user": user_id}
         number = await self._session.value(_NEXT_NUMBER, own)
         if number is None:
             raise NotFound
-        await self._session.run(_CLOSE_LOST, {**own, "own_tier": tier, "own_chunk": chunk})
-        row = {
+        return int(number)
+
+    def _row(
+        self, job_id: str, user_id: str, number: int, tier: str, provider: str
+    ) -> dict[str, Any]:
+        return {
             "job_id": job_id,
             "number": number,
-            "round": round,
             "user_id": user_id,
             "tier": tier,
             "provider": provider,
-            "chunk": chunk,
             "started_at": self._session.now,
         }
-        await self._session.run(_BEGIN, row)
-        return int(number)
 
     async def end(
         self,

@@ -21,7 +21,9 @@ from store.credits import Credits
 from store.failures import as_ours
 from store.idempotency import Idempotency
 from store.jobs import Jobs
+from store.language import Language
 from store.media import Media
+from store.memories import Memories
 from store.memos import Memos
 from store.outside import Outside
 from store.profiles import Profiles
@@ -60,6 +62,8 @@ class Transaction:
         self.spaces = Spaces(session)
         self.profiles = Profiles(session)
         self.blueprints = Blueprints(session)
+        self.language = Language(session)
+        self.memories = Memories(session)
         self.idempotency = Idempotency(session)
         self.uploads = Uploads(session)
 

@@ -38,9 +38,9 @@ language_requests = Table(
     Column("created_at", Moment, nullable=False),
 )
 
-language_sources = Table(
-    # Which memos a language job reads, so that it goes when one of them is erased.
-    "language_sources",
+language_memos = Table(
+    # Which memos a language job reads or makes, so that it goes when one of them is erased.
+    "language_memos",
     METADATA,
     Column("job_id", ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
     Column("memo_id", Id, primary_key=True),

@@ -130,6 +130,7 @@ class Memos:
         source: Mapping[str, Any],
         metadata: Mapping[str, Any],
         job_id: str,
+        intro: str | None = None,
     ) -> Memo:
         """Write a memo.
 
@@ -137,7 +138,7 @@ class Memos:
             title_by_user: the user wrote the title: no headline replaces it.
             source: ``audio_path``, ``duration``, ``media_type``, …
             metadata: ``processing``, ``recordingLanguages``, …
-            job_id: the job that transcribes it.
+            job_id: the job that transcribes it, or made it of others.
 
         Raises:
             Conflict: ``memo_exists``.
@@ -148,7 +149,7 @@ class Memos:
             "id": memo_id,
             "user_id": user_id,
             "title": title,
-            "intro": None,
+            "intro": intro,
             "source": dict(source),
             "metadata": dict(metadata),
             "style": None,
@@ -271,9 +272,7 @@ class Memos:
         }
         changes = {"metadata": {"processing": {TRANSCRIPTION: state}}}
         statement = self._merging(changes).where(memos.c.deleted_at.is_(None))
-        return bool(
-            await self._session.run(statement, {**_own(memo_id, user_id), "now": now})
-        )
+        return bool(await self._session.run(statement, {**_own(memo_id, user_id), "now": now}))
 
     async def owner(self, memo_id: str) -> str | None:
         """Whose memo it is, for whoever may act for every user; none: it is not there."""

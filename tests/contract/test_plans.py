@@ -15,7 +15,10 @@ from contracts.audio import AudioFacts, MediaKind
 from contracts.blueprint import PromptDraft
 from contracts.headline import Headline
 from contracts.jobs import JobFailure, JobState, Step
+from contracts.language import ModelCall, Purpose, Usage, Use
+from contracts.language_job import LanguageJob, LanguageOrder, WrittenRef
 from contracts.memo import MemoStatus
+from contracts.memory import NewMemory
 from contracts.tiers import AttemptOutcome
 from contracts.transcript import TranscriptPart, Utterance, join_parts
 from contracts.upload_sessions import UploadSession
@@ -114,7 +117,7 @@ def language_rows(
         "job_id": job, **own, "use": "question", "instruction": "", "prompts": [], "role": "",
         "title": "", "metadata": {}, "tries": 0, "tries_round": 1, **at,
     }  # fmt: skip
-    yield language_tables.language_sources, {"job_id": job, "memo_id": memo, **own}
+    yield language_tables.language_memos, {"job_id": job, "memo_id": memo, **own}
     yield language_tables.language_notes, {"job_id": job, "key": "k", **own, "notes": "", **at}
     yield language_tables.blueprints, {
         "id": memo, "name": {}, "is_public": int(memo[-2:], 16) % 50 == 0, **own, **times
@@ -219,6 +222,7 @@ async def live_through_everything(database: Database, user: str) -> None:
         failure = JobFailure(code="x", message="x")
         await tx.jobs.move(job, user, JobState.FAILED, step=Step.DONE, failure=failure)
         await tx.jobs.requeue(job, user, deadline_seconds=9)
+        await live_through_writing(tx, job, memo_id, user)
         await tx.jobs.withdraw(job, user)
         await tx.memos.patch(memo_id, user, title="Mine")
         await tx.profiles.change(user, settings={"memoro": {"language": "de"}})
@@ -227,6 +231,8 @@ async def live_through_everything(database: Database, user: str) -> None:
         await read_everything(tx, job, memo_id, user)
     async with database.write() as tx:
         await tx.memos.mark_deleted(memo_id, user)
+        await tx.language.at_work_on(memo_id, user)
+        await tx.language.erase(memo_id, user)
         await tx.media.of_memo(memo_id, user)
         await tx.memos.erase(memo_id, user)
         await tx.media.remove(key, user)
@@ -249,6 +255,26 @@ async def live_through_blueprints(tx: Any, user: str) -> None:
     await tx.blueprints.delete(blueprint_id, user)
 
 
+async def live_through_writing(tx: Any, job_id: str, memo_id: str, user: str) -> None:
+    job = LanguageJob(
+        job_id=job_id, use=Use.QUESTION, user_id=user, subject_id=memo_id, memo_ids=(memo_id,)
+    )
+    call = ModelCall(number=1, tier="t", provider="p", engine="e", purpose=Purpose.NOTES)
+    await tx.language.order(job, LanguageOrder(instruction="?"))
+    await tx.language.order_of(job_id, user)
+    await tx.attempts.close_lost_beside(job_id, user)
+    await tx.attempts.begin_beside(job_id, user, call, round=1, step=Step.NOTES)
+    over = call.model_copy(update={"outcome": AttemptOutcome.SUCCEEDED})
+    await tx.attempts.record(job_id, user, over, round=1, step=Step.WRITE)
+    await tx.language.notes(job_id, user, "k")
+    await tx.language.keep_notes(job_id, user, "k", "n")
+    await tx.language.count_vain(job_id, user, 1)
+    await tx.memories.add(memo_id, user, [NewMemory(id=str(uuid4()), title="t", content="c")])
+    await tx.memories.list(memo_id, user)
+    ref = WrittenRef(tier="t", provider="p", engine="e", characters_read=1, characters_total=1)
+    await tx.language.written(job_id, user, ref, Usage())
+
+
 # Of every owner, and named so; by a key or an owner that was checked by the statement before.
 WITHOUT_OWNER = {
     "event numbers of watched jobs": "SELECT jobs.id, jobs.event_seq",
@@ -264,6 +290,7 @@ WITHOUT_OWNER = {
     "a link between own memo and own space": "DELETE FROM memo_spaces",
     "prompts of blueprints one may read": "FROM prompt_blueprints JOIN prompts",
     "links of one's own blueprint": "DELETE FROM prompt_blueprints",
+    "the place after the memories of a memo that was just locked": "SELECT (SELECT coalesce(max",
     "a hold that could not be paid": "DELETE FROM credit_holds WHERE credit_holds.",
 }
 

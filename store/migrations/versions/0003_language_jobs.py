@@ -26,7 +26,7 @@ def downgrade() -> None:
         "prompts",
         "blueprints",
         "language_notes",
-        "language_sources",
+        "language_memos",
         "language_requests",
     ):
         op.drop_table(table)
@@ -61,14 +61,14 @@ def _language_jobs() -> None:
         sa.PrimaryKeyConstraint("job_id", name="pk_language_requests"),
     )
     op.create_table(
-        "language_sources",
+        "language_memos",
         sa.Column("job_id", sa.String(length=200), nullable=False),
         sa.Column("memo_id", Id(), nullable=False),
         sa.Column("user_id", Id(), nullable=False),
-        _of_job("language_sources"),
-        sa.PrimaryKeyConstraint("job_id", "memo_id", name="pk_language_sources"),
+        _of_job("language_memos"),
+        sa.PrimaryKeyConstraint("job_id", "memo_id", name="pk_language_memos"),
     )
-    op.create_index("ix_language_sources_memo_id_job_id", "language_sources", ["memo_id", "job_id"])
+    op.create_index("ix_language_memos_memo_id_job_id", "language_memos", ["memo_id", "job_id"])
     op.create_table(
         "language_notes",
         sa.Column("job_id", sa.String(length=200), nullable=False),
