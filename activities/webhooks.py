@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from temporalio import activity
@@ -19,11 +20,18 @@ BUSY_PAUSE_SECONDS: Final = 30.0
 
 
 class WebhookActivities:
-    """Makes one attempt for each message it is given, all of them at once."""
+    """Makes one attempt for each message it is given, all of them at once.
 
-    def __init__(self, database: Database, sender: WebhookSender) -> None:
+    Args:
+        unseal: opens a secret that was sealed for a user's id.
+    """
+
+    def __init__(
+        self, database: Database, sender: WebhookSender, unseal: Callable[[str, str], str]
+    ) -> None:
         self._database = database
         self._sender = sender
+        self._unseal = unseal
         self._busy: Counter[str] = Counter()
 
     @activity.defn(name="deliver_webhooks")
@@ -58,6 +66,8 @@ class WebhookActivities:
         if not outgoing.enabled:
             await self._dismiss(delivery)
             return None
+        secrets = (self._unseal(secret, delivery.user_id) for secret in outgoing.secrets)
+        outgoing = outgoing.model_copy(update={"secrets": tuple(secrets)})
         result = await self._sender.send(outgoing)
         pause = None
         if not result.delivered and not result.gone:

@@ -1,4 +1,7 @@
-"""Where a user's webhooks go, and what they are signed with."""
+"""Where a user's webhooks go, and what they are signed with.
+
+Secrets come here sealed, or as they are, and are kept as they come.
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -8,7 +11,7 @@ from uuid import uuid4
 from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
 
 from contracts.errors import Conflict, NotFound
-from contracts.webhooks import ROTATION_SECONDS, Endpoint, WebhookEvent, new_secret
+from contracts.webhooks import ROTATION_SECONDS, Endpoint, WebhookEvent
 from store.columns import Moment
 from store.expressions import unless_there
 from store.session import Session
@@ -67,12 +70,13 @@ class WebhookEndpoints:
         self,
         user_id: str,
         url: str,
+        secret: str,
         *,
         events: Sequence[WebhookEvent] = (),
         description: str | None = None,
         enabled: bool = True,
-    ) -> tuple[Endpoint, str]:
-        """A new endpoint and its secret, which is shown this once.
+    ) -> Endpoint:
+        """A new endpoint.
 
         Raises:
             Conflict: ``too_many_endpoints``.
@@ -80,22 +84,19 @@ class WebhookEndpoints:
         if (await self._session.value(_COUNT, {"own_user": user_id}) or 0) >= MOST_ENDPOINTS:
             message = f"An account has at most {MOST_ENDPOINTS} webhook endpoints"
             raise Conflict(message, code="too_many_endpoints")
-        secret = new_secret()
         row = self._row(user_id, url, secret) | {
             "description": description,
             "events": _spelled(events),
             "enabled": enabled,
         }
         await self._session.run(insert(webhook_endpoints), row)
-        return await self.find(row["id"], user_id), secret
+        return await self.find(row["id"], user_id)
 
     async def add_for_job(self, user_id: str, job_id: str, url: str, *, secret: str | None) -> None:
         """The address that came with a job; without a secret it is signed with the account's.
 
         A second time, when the job is run again, the address is changed.
         """
-        if secret is None:
-            await self.account_secret(user_id)
         own = {"own_user": user_id, "own_job": job_id}
         values = {"url": url, "secret": secret, "updated_at": self._session.now}
         changed = await self._session.run(
@@ -173,31 +174,31 @@ class WebhookEndpoints:
         if not await self._session.run(delete(webhook_endpoints).where(_OWN), own):
             raise NotFound
 
-    async def rotate(self, endpoint_id: str, user_id: str) -> str:
-        """A new secret; the one before signs too, for a day.
+    async def rotate(self, endpoint_id: str, user_id: str, secret: str) -> None:
+        """Take a new secret; the one before signs too, for a day.
 
         Raises:
             NotFound: there is no such endpoint of this user.
         """
         own = {"own_id": endpoint_id, "own_user": user_id}
-        return await self._rotated(_ROTATE, own)
+        await self._rotate(_ROTATE, own, secret)
 
-    async def account_secret(self, user_id: str) -> str:
-        """The account's own secret, made when it is first asked for."""
+    async def account_secret(self, user_id: str, fresh: str) -> str:
+        """The account's own secret; ``fresh`` from now on, when it had none."""
         secret = await self._session.value(_SECRET, {"own_user": user_id})
         if secret is None:
-            row = {"user_id": user_id, "secret": new_secret(), "updated_at": self._session.now}
+            row = {"user_id": user_id, "secret": fresh, "updated_at": self._session.now}
             await self._session.run(_ADD_ACCOUNT[self._session.dialect], row)
             secret = await self._session.value(_SECRET, {"own_user": user_id})
         return str(secret)
 
-    async def rotate_account(self, user_id: str) -> str:
-        """A new secret of the account; the one before signs too, for a day."""
-        await self.account_secret(user_id)
-        return await self._rotated(_ROTATE_ACCOUNT, {"own_user": user_id})
+    async def rotate_account(self, user_id: str, secret: str) -> None:
+        """Take a new secret of the account; the one before signs too, for a day."""
+        if await self.account_secret(user_id, secret) != secret:
+            await self._rotate(_ROTATE_ACCOUNT, {"own_user": user_id}, secret)
 
-    async def _rotated(self, statement: Any, own: dict[str, str]) -> str:
-        secret, now = new_secret(), self._session.now
+    async def _rotate(self, statement: Any, own: dict[str, str], secret: str) -> None:
+        now = self._session.now
         values = {
             **own,
             "new_secret": secret,
@@ -206,7 +207,6 @@ class WebhookEndpoints:
         }
         if not await self._session.run(statement, values):
             raise NotFound
-        return secret
 
 
 def _spelled(events: Sequence[WebhookEvent]) -> str | None:

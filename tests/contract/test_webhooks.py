@@ -16,6 +16,7 @@ from contracts.webhooks import (
     MessageState,
     WebhookEvent,
     delivery_of,
+    new_secret,
 )
 from store.database import Database
 from store.webhook_endpoints import MOST_ENDPOINTS
@@ -34,7 +35,9 @@ async def endpoint(
     database: Database, user: str, *events: WebhookEvent, enabled: bool = True
 ) -> str:
     async with database.write() as tx:
-        added, _ = await tx.webhook_endpoints.add(user, URL, events=events, enabled=enabled)
+        added = await tx.webhook_endpoints.add(
+            user, URL, new_secret(), events=events, enabled=enabled
+        )
     return added.id
 
 
@@ -150,7 +153,8 @@ async def test_the_address_of_a_job_gets_its_own_events_alone(
         for address in (URL, f"{URL}/again"):
             await tx.webhook_endpoints.add_for_job(user, "memo-m", address, secret=None)
         listed = await tx.webhook_endpoints.list(user)
-        secret = await tx.webhook_endpoints.account_secret(user)
+        secret = await tx.webhook_endpoints.account_secret(user, new_secret())
+        assert await tx.webhook_endpoints.account_secret(user, new_secret()) == secret
     assert listed == []
     assert await announced(database, user, "memo-n") == ()
     (delivery,) = await announced(database, user)
@@ -166,8 +170,9 @@ async def test_two_secrets_sign_for_a_day_after_a_rotation(opened: Opened, user:
     now = NOON
     database = opened(clock=lambda: now)
     async with database.write() as tx:
-        added, first = await tx.webhook_endpoints.add(user, URL)
-        second = await tx.webhook_endpoints.rotate(added.id, user)
+        first, second = new_secret(), new_secret()
+        added = await tx.webhook_endpoints.add(user, URL, first)
+        await tx.webhook_endpoints.rotate(added.id, user, second)
     (delivery,) = await announced(database, user)
     for at, expected in ((23, (second, first)), (25, (second,))):
         now = NOON + timedelta(hours=at)
@@ -229,7 +234,7 @@ async def test_a_foreign_endpoint_is_as_absent_as_none(database: Database, user:
             with pytest.raises(NotFound):
                 await tx.webhook_endpoints.change(key, owner, enabled=False)
             with pytest.raises(NotFound):
-                await tx.webhook_endpoints.rotate(key, owner)
+                await tx.webhook_endpoints.rotate(key, owner, new_secret())
             with pytest.raises(NotFound):
                 await tx.webhook_endpoints.remove(key, owner)
 

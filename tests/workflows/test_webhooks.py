@@ -22,6 +22,7 @@ from contracts.webhooks import (
     MemoEventData,
     MessageState,
     WebhookEvent,
+    new_secret,
 )
 from providers.egress import Outside
 from providers.webhook_sender import WebhookSender
@@ -48,14 +49,15 @@ class Post:
         self.client = environment.client
         self.database = database
         self.receiver = receiver
-        self.activities = WebhookActivities(database, sender)
+        self.activities = WebhookActivities(database, sender, lambda sealed, _: sealed)
         self.user_id = str(uuid.uuid4())
 
     async def message(self, job: str = "memo-m") -> Delivery:
         async with self.database.write() as tx:
             if not await tx.webhook_endpoints.list(self.user_id):
-                _, self.receiver.secret = await tx.webhook_endpoints.add(
-                    self.user_id, f"{self.receiver.wire.url}/hook"
+                self.receiver.secret = new_secret()
+                await tx.webhook_endpoints.add(
+                    self.user_id, f"{self.receiver.wire.url}/hook", self.receiver.secret
                 )
             (delivery,) = await tx.webhooks.announce(
                 self.user_id, WebhookEvent.MEMO_COMPLETED, DATA, subject=job, job_id=job
