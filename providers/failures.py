@@ -2,14 +2,12 @@
 
 import json
 import re
-import time
 from collections.abc import Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any, Final, TypeGuard
 
+from contracts import retry_after as retry_after_header
 from contracts.errors import (
     FormatNotTaken,
     NoSpeech,
@@ -105,15 +103,7 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
     Returns:
         None when the header is missing or makes no sense; never negative.
     """
-    value = (headers.get("retry-after") or "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(0.0, at.timestamp() - (time.time() if now is None else now))
+    return retry_after_header.retry_after(headers, now)
 
 
 def retry_delay(body: object) -> float | None:
