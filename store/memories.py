@@ -3,26 +3,26 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Integer, and_, bindparam, exists, func, insert, or_, select
+from sqlalchemy import Integer, and_, bindparam, delete, exists, func, insert, or_, select, update
 
 from contracts.errors import NotFound
 from contracts.memory import MemoMemory, NewMemory
-from store.columns import Id
+from store.columns import Id, Moment
+from store.expressions import greatest
 from store.schema import memo_spaces, memories, memos, space_members
 from store.session import Session
 
 _USER: Final = bindparam("own_user", type_=Id)
-_READABLE: Final = and_(
-    memos.c.id == bindparam("own_id", type_=Id),
-    memos.c.deleted_at.is_(None),
-    or_(
-        memos.c.user_id == _USER,
-        exists().where(
-            memo_spaces.c.memo_id == memos.c.id,
-            memo_spaces.c.space_id == space_members.c.space_id,
-            space_members.c.user_id == _USER,
-        ),
+_READER: Final = or_(
+    memos.c.user_id == _USER,
+    exists().where(
+        memo_spaces.c.memo_id == memos.c.id,
+        memo_spaces.c.space_id == space_members.c.space_id,
+        space_members.c.user_id == _USER,
     ),
+)
+_READABLE: Final = and_(
+    memos.c.id == bindparam("own_id", type_=Id), memos.c.deleted_at.is_(None), _READER
 )
 _NEXT: Final = (
     select(func.coalesce(func.max(memories.c.sort_order) + 1, 0))
@@ -33,6 +33,19 @@ _NEXT: Final = (
 _LOCK: Final = select(memos.c.id).where(_READABLE).with_for_update(of=memos)
 _PLACE: Final = select(_NEXT.label("place"))
 _ADD: Final = insert(memories)
+_ONE: Final = memories.c.id == bindparam("memory_id", type_=Id)
+_FIND: Final = (
+    select(memories)
+    .join(memos, memos.c.id == memories.c.memo_id)
+    .where(_ONE, memos.c.deleted_at.is_(None), _READER)
+)
+_OF_OWN: Final = and_(
+    _ONE,
+    exists().where(
+        memos.c.id == memories.c.memo_id, memos.c.deleted_at.is_(None), memos.c.user_id == _USER
+    ),
+)
+_DELETE: Final = delete(memories).where(_OF_OWN)
 _LIST: Final = (
     select(memories)
     .join(memos, memos.c.id == memories.c.memo_id)
@@ -82,3 +95,46 @@ class Memories:
         values: dict[str, Any] = {"own_id": memo_id, "own_user": user_id, "most": limit}
         rows = await self._session.rows(_LIST, values)
         return [MemoMemory.model_validate(row._asdict()) for row in rows]
+
+    async def find(self, memory_id: str, user_id: str) -> MemoMemory:
+        """A memory of a memo that is the user's, or shared with them.
+
+        Raises:
+            NotFound: there is none.
+        """
+        row = await self._session.row(_FIND, {"memory_id": memory_id, "own_user": user_id})
+        if row is None:
+            raise NotFound
+        return MemoMemory.model_validate(row._asdict())
+
+    async def patch(
+        self,
+        memory_id: str,
+        user_id: str,
+        *,
+        title: str | None = None,
+        content: str | None = None,
+    ) -> MemoMemory:
+        """Change what is given; only the owner of the memo may.
+
+        Raises:
+            NotFound: there is no such memory of a memo of this user.
+        """
+        given = {"title": title, "content": content}
+        values = {memories.c[name]: value for name, value in given.items() if value is not None}
+        updated = greatest(memories.c.updated_at, bindparam("now", type_=Moment))
+        statement = (
+            update(memories)
+            .where(_OF_OWN)
+            .values({**values, memories.c.updated_at: updated})
+            .returning(memories)
+        )
+        own = {"memory_id": memory_id, "own_user": user_id, "now": self._session.now}
+        row = await self._session.row(statement, own)
+        if row is None:
+            raise NotFound
+        return MemoMemory.model_validate(row._asdict())
+
+    async def delete(self, memory_id: str, user_id: str) -> bool:
+        """Remove it for good; only the owner of the memo may. False when it is not there."""
+        return bool(await self._session.run(_DELETE, {"memory_id": memory_id, "own_user": user_id}))

@@ -250,3 +250,27 @@ async def test_a_deleted_memo_gets_no_memories_and_an_erased_one_keeps_none(
         with pytest.raises(NotFound):
             await tx.memories.add(memo, user, [NewMemory(id=str(uuid4()), title="", content="")])
         assert (await tx.memos.erase(memo, user)).memories == 1
+
+
+async def test_a_memory_is_read_by_whoever_reads_its_memo_and_changed_by_its_owner_alone(
+    database: Database, user: str, new_memo: NewMemo
+) -> None:
+    memo, guest, space = (await new_memo()).memo_id, str(uuid4()), str(uuid4())
+    memory_id = str(uuid4())
+    async with database.write() as tx:
+        await tx.memories.add(memo, user, [NewMemory(id=memory_id, title="t", content="c")])
+        with pytest.raises(NotFound):
+            await tx.memories.find(memory_id, guest)
+        await tx.spaces.create(space, guest, "Team", None)
+        await tx.spaces.join(space, user)
+        await tx.spaces.link(memo, space, user)
+        assert (await tx.memories.find(memory_id, guest)).content == "c"
+        with pytest.raises(NotFound):
+            await tx.memories.patch(memory_id, guest, title="theirs")
+        assert not await tx.memories.delete(memory_id, guest)
+        changed = await tx.memories.patch(memory_id, user, content="d")
+        assert (changed.title, changed.content) == ("t", "d")
+        assert await tx.memories.delete(memory_id, user)
+        assert not await tx.memories.delete(memory_id, user)
+        with pytest.raises(NotFound):
+            await tx.memories.find(memory_id, user)

@@ -270,7 +270,10 @@ async def live_through_writing(tx: Any, job_id: str, memo_id: str, user: str) ->
     await tx.language.keep_notes(job_id, user, "k", "n")
     await tx.language.count_vain(job_id, user, 1)
     await tx.memories.add(memo_id, user, [NewMemory(id=str(uuid4()), title="t", content="c")])
-    await tx.memories.list(memo_id, user)
+    [memory] = await tx.memories.list(memo_id, user)
+    await tx.memories.find(memory.id, user)
+    await tx.memories.patch(memory.id, user, title="u")
+    await tx.memories.delete(memory.id, user)
     ref = WrittenRef(tier="t", provider="p", engine="e", characters_read=1, characters_total=1)
     await tx.language.written(job_id, user, ref, Usage())
 
