@@ -141,6 +141,13 @@ class DeliveryJob(Value):
     pause: float = 0.0
 
 
+RETRY_SIGNAL: Final = "retry_now"
+
+
+class RetryNow(Value):
+    """Somebody mended the endpoint and does not want to wait for the next attempt."""
+
+
 class Deliveries(Value):
     """Several of them: what is to be tried once, or what that left over."""
 

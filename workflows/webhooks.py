@@ -11,7 +11,7 @@ from temporalio.workflow import ParentClosePolicy
 with workflow.unsafe.imports_passed_through():
     from activities.webhooks import WebhookActivities
     from contracts import ids
-    from contracts.webhooks import Deliveries, Delivery, DeliveryJob
+    from contracts.webhooks import RETRY_SIGNAL, Deliveries, Delivery, DeliveryJob, RetryNow
     from workflows import policies
 
 
@@ -37,8 +37,8 @@ class WebhookDeliveryWorkflow:
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(job)
 
-    @workflow.signal
-    def retry_now(self) -> None:
+    @workflow.signal(name=RETRY_SIGNAL)
+    def retry_now(self, order: RetryNow) -> None:  # noqa: ARG002 - one value in, always
         """Somebody mended the endpoint and does not want to wait."""
         self._now = True
 

@@ -102,8 +102,8 @@ async def test_a_delivered_message_is_not_sent_again(database: Database, user: s
     async with database.write() as tx:
         await tx.webhooks.record(delivery, OK, pause=None)
         assert await tx.webhooks.outgoing(delivery) is None
-        message = await tx.webhooks.find(delivery.event_id, delivery.endpoint_id, user)
-        attempts = await tx.webhooks.attempts(delivery)
+        message = await tx.webhook_messages.find(delivery.event_id, delivery.endpoint_id, user)
+        attempts = await tx.webhook_messages.attempts(delivery)
     assert (message.state, message.attempts) == (MessageState.DELIVERED, 1)
     assert message.delivered_at is not None
     assert [(each.number, each.status) for each in attempts] == [(1, 200)]
@@ -118,7 +118,7 @@ async def test_the_last_failed_attempt_makes_a_dead_letter_that_can_be_revived(
     async with database.write() as tx:
         await tx.webhooks.record(delivery, BAD, pause=None)
         assert await tx.webhooks.outgoing(delivery) is None
-        dead, _ = await tx.webhooks.page(user, state=MessageState.DEAD, limit=10)
+        dead, _ = await tx.webhook_messages.page(user, state=MessageState.DEAD, limit=10)
         assert await tx.webhooks.revive(delivery) == 1
         outgoing = await tx.webhooks.outgoing(delivery)
     assert [each.id for each in dead] == [delivery.id]
@@ -137,7 +137,7 @@ async def test_an_endpoint_that_is_gone_is_switched_off_with_its_reason(
     async with database.write() as tx:
         await tx.webhooks.record(delivery, gone, pause=5)
         found = await tx.webhook_endpoints.find(added, user)
-        dead, _ = await tx.webhooks.page(user, state=MessageState.DEAD, limit=10)
+        dead, _ = await tx.webhook_messages.page(user, state=MessageState.DEAD, limit=10)
     assert (found.enabled, found.disabled_reason) == (False, "gone")
     assert len(dead) == 1
     assert await announced(database, user, "memo-n") == ()
@@ -193,7 +193,7 @@ async def test_a_late_message_is_found_whoever_forgot_it(opened: Opened, user: s
     now = NOON + timedelta(minutes=10)
     async with database.read() as tx:
         assert await tx.webhooks.overdue(seconds=300, limit=10) == ((delivery, 0),)
-        assert await tx.webhooks.count_pending(user) == 2
+        assert await tx.webhook_messages.count_pending(user) == 2
     now = NOON + timedelta(minutes=70)
     async with database.read() as tx:
         assert await tx.webhooks.overdue(seconds=300, limit=10) == ((delivery, 0), (later, 1))
@@ -211,15 +211,15 @@ async def test_pages_of_messages_hold_each_once(opened: Opened, user: str) -> No
     after = None
     while True:
         async with database.read() as tx:
-            page, after = await tx.webhooks.page(user, after=after, limit=3)
+            page, after = await tx.webhook_messages.page(user, after=after, limit=3)
         seen += [message.id for message in page]
         if after is None:
             break
     assert len(seen) == len(set(seen)) == 10
     async with database.read() as tx:
-        one, _ = await tx.webhooks.page(user, endpoint_id=chosen, limit=50)
-        foreign, _ = await tx.webhooks.page(str(uuid4()), limit=50)
-        first, _ = await tx.webhooks.page(
+        one, _ = await tx.webhook_messages.page(user, endpoint_id=chosen, limit=50)
+        foreign, _ = await tx.webhook_messages.page(str(uuid4()), limit=50)
+        first, _ = await tx.webhook_messages.page(
             user, since=NOON, until=NOON + timedelta(seconds=1), limit=50
         )
     assert (len(one), len(foreign), len(first)) == (5, 0, 4)

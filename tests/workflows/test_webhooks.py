@@ -21,6 +21,7 @@ from contracts.webhooks import (
     DeliveryJob,
     MemoEventData,
     MessageState,
+    RetryNow,
     WebhookEvent,
     new_secret,
 )
@@ -89,7 +90,9 @@ class Post:
 
     async def state(self, delivery: Delivery) -> tuple[MessageState, int]:
         async with self.database.read() as tx:
-            message = await tx.webhooks.find(delivery.event_id, delivery.endpoint_id, self.user_id)
+            message = await tx.webhook_messages.find(
+                delivery.event_id, delivery.endpoint_id, self.user_id
+            )
         return message.state, message.attempts
 
 
@@ -216,7 +219,7 @@ async def test_a_pause_ends_when_somebody_asks_for_it(post: Post) -> None:
     delivery = await post.message()
     post.receiver.answers = [(500, {})] * 8
     async with post.delivering(delivery) as handle:
-        await handle.signal(WebhookDeliveryWorkflow.retry_now)
+        await handle.signal(WebhookDeliveryWorkflow.retry_now, RetryNow())
         await handle.result()
         waited = await pauses(handle)
     # The signal came before a pause, and took that one's place.

@@ -1,0 +1,20 @@
+"""Sends a message whose row is written: starts its delivery, or ends the pause of one."""
+
+from api.dependencies import Services
+from contracts.errors import Unavailable
+from contracts.ids import WEBHOOK_DELIVERY, webhook_job
+from contracts.webhooks import RETRY_SIGNAL, Delivery, DeliveryJob, RetryNow
+
+
+async def send_now(services: Services, delivery: Delivery) -> None:
+    """Have a pending message sent; while Temporal is away ``reconcile`` does it a little later."""
+    job_id = webhook_job(delivery.id)
+    job = DeliveryJob(delivery=delivery)
+    try:
+        started = await services.jobs.start(
+            WEBHOOK_DELIVERY, job_id, delivery.user_id, job.model_dump(mode="json")
+        )
+        if not started:
+            await services.jobs.signal(job_id, RETRY_SIGNAL, RetryNow())
+    except Unavailable:
+        return
