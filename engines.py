@@ -23,6 +23,7 @@ from providers.azure_batch import AzureBatch, BatchOptions
 from providers.azure_blob_staging import AzureBlobStaging
 from providers.azure_fast import AzureFast, FastOptions
 from providers.azure_speech import AzureSpeech, SpeechCredential
+from providers.egress import Outside
 from providers.gemini_client import GeminiServer
 from providers.gemini_transcription import GeminiTranscription
 from providers.language_chain import ChainHeadliner
@@ -33,6 +34,7 @@ from providers.pocketsphinx import Pocketsphinx
 from providers.process_pool import ProcessPool
 from providers.whisper import MEMORY_BYTES as WHISPER_MEMORY_BYTES
 from providers.whisper import Whisper, WhisperModel
+from runtime.names import Names
 from runtime.settings import Settings
 
 AZURE_BATCH: Final = "azure-batch"
@@ -84,6 +86,13 @@ class Engines:
             call_seconds=call_seconds,
             batch=batch is not None,
         )
+
+
+def open_outside(settings: Settings, stack: AsyncExitStack) -> Outside:
+    """The way out to addresses that strangers give."""
+    names = Names()
+    stack.callback(names.close)
+    return Outside(settings.egress.rules, names)
 
 
 async def open_engines(settings: Settings, stack: AsyncExitStack) -> Engines:

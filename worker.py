@@ -23,16 +23,19 @@ from temporalio.worker import (
 from activities.audio import AudioActivities, AudioLimits
 from activities.batch import BatchActivities
 from activities.erase import EraseActivities
+from activities.fetch import FetchActivities, FetchLimits
 from activities.headline import HeadlineActivities
 from activities.memo import MemoActivities
 from activities.outside import OutsideActivities
 from activities.reconcile import ReconcileActivities, ReconcileAges
 from activities.transcription import TierBounds, TranscriptionActivities
 from contracts import queues
-from engines import Engines, open_engines
+from engines import Engines, open_engines, open_outside
+from providers.media_download import MediaDownloads
 from runtime.allocation import return_large_blocks
 from runtime.metrics import make_runtime
 from runtime.notify import announce_ready
+from runtime.seals import Seals
 from runtime.settings import Settings
 from runtime.temporal import connect_when_up
 from runtime.temporal_jobs import TemporalJobs
@@ -173,6 +176,17 @@ async def assemble(
         poll_seconds=settings.azure.batch_poll_seconds,
     )
     outside = OutsideActivities(database)
+    fetch = FetchActivities(
+        database,
+        files,
+        MediaDownloads(
+            open_outside(settings, stack), seconds=settings.egress.fetch_timeout_seconds
+        ),
+        Seals(settings.temporal.payload_keys),
+        FetchLimits(
+            max_bytes=settings.limits.max_upload_mb << 20, tries=settings.egress.fetch_tries
+        ),
+    )
     headline = HeadlineActivities(database, engines.headliner)
     erase = EraseActivities(database, files, jobs, memo)
     reconcile = ReconcileActivities(database, files, jobs, memo, ReconcileAges())
@@ -181,6 +195,7 @@ async def assemble(
         memo.settle,
         memo.end,
         memo.discard_work,
+        fetch.fetch,
         audio.probe,
         audio.convert,
         audio.cut,

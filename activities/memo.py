@@ -41,7 +41,8 @@ class MemoActivities:
             state = await tx.jobs.state(job.job_id, job.user_id)
             if state is None or state.final:
                 return Reserved(present=False)
-            await tx.jobs.move(job.job_id, job.user_id, JobState.RUNNING, step=Step.PROBE)
+            first = Step.FETCH if job.fetch else Step.PROBE
+            await tx.jobs.move(job.job_id, job.user_id, JobState.RUNNING, step=first)
             key = ids.step_key(job.job_id, "hold", job.round)
             price = transcription_price(job.claimed_seconds)
             said = None
@@ -95,6 +96,8 @@ class MemoActivities:
                 return
             key = ids.step_key(job.job_id, "release", job.round)
             await tx.credits.release(job.user_id, job.job_id, key)
+            if job.fetch:
+                await tx.addresses.forget(job.job_id, job.user_id)
             if order.state is not JobState.COMPLETED:
                 await tx.memos.set_processing(
                     job.memo_id,

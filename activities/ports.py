@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from activities.fetch_ports import Addresses
 from activities.outside_ports import Outside, VendorJobs
 from activities.row_ports import (
     Attempts,
@@ -89,6 +90,10 @@ class Transaction(Protocol):
     @property
     def media(self) -> Media:
         """Media within this transaction."""
+
+    @property
+    def addresses(self) -> Addresses:
+        """Addresses of recordings within this transaction."""
 
 
 class Database(Protocol):

@@ -100,6 +100,9 @@ class ReconcileActivities:
             activity.heartbeat(released)
 
     async def _forget_keys(self) -> int:
+        async with self._database.write() as tx:
+            # Each goes with the end of its job; this is for jobs that were ended otherwise.
+            await tx.addresses.forget_ended()
         forgotten = 0
         while True:
             async with self._database.write() as tx:

@@ -24,6 +24,7 @@ from contracts.values import Value
 from runtime.settings import Settings
 
 if TYPE_CHECKING:  # what makes a start slow
+    from api.egress import Egress
     from api.event_feed import EventFeed
     from runtime.tokens import TokenVerifier
     from store.database import Database
@@ -71,6 +72,7 @@ class Services:
     events: "EventFeed"
     measures: Measures
     limiter: RateLimiter | None
+    egress: "Egress"
     signed_uploads: SignedUploads | None = None
 
 

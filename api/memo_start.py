@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import uuid4
 
 from api.dependencies import Services
+from api.egress import MediaAddress
 from api.idempotency import Key
 from api.job_start import Entered, JobStart, check_credits
 from api.shapes.memos import MemoOptions, MemoStarted, MemoView
@@ -30,6 +31,7 @@ class Recording(NamedTuple):
         seconds: as the client claims.
         media_type: as the first bytes say, or else as the client claims.
         language: what the client asks for, for the title until there is a headline.
+        address: where it has to be fetched from, when it is not in storage.
     """
 
     user_id: str
@@ -38,6 +40,7 @@ class Recording(NamedTuple):
     media_type: str
     options: MemoOptions
     language: str | None
+    address: MediaAddress | None = None
 
 
 class Started(NamedTuple):
@@ -82,6 +85,7 @@ class _Rows:
         self._recording = recording
         self._user_id = recording.user_id
         self._options = recording.options
+        self._fetch = recording.address is not None
 
     async def enter(self) -> Entered:
         """Write them, or find them; the checks come in the order the contract names."""
@@ -138,6 +142,7 @@ class _Rows:
         job = await self._tx.jobs.find(memo_job(memo.id), self._user_id)
         if job is None:
             raise Conflict("There is a memo of that id", code="memo_exists")
+        self._know_again(job)
         if job.state in FINISHED:
             raise Conflict("The memo has been transcribed already", code="already_finished")
         if job.state.final:
@@ -147,6 +152,13 @@ class _Rows:
         # The first try's answer was lost: this one joins it.
         stale = StaleJob(id=job.id, kind=job.kind, user_id=job.user_id, request=job.request)
         return self._entered(memo, stale)
+
+    def _know_again(self, job: Job) -> None:
+        """What is at the same address as before has its place, and may be stored there already."""
+        address = self._recording.address
+        if address is not None and job.request.get("address_digest") == address.digest:
+            self._recording = self._recording._replace(path=job.request["audio_path"])
+            self._fetch = bool(job.request.get("fetch"))
 
     async def _new_round(self, memo: Memo, job: Job) -> Entered:
         """Run a failed or cancelled job again, with what is asked for now."""
@@ -168,6 +180,9 @@ class _Rows:
 
     async def _stand_on(self, memo_id: str) -> None:
         await self._tx.media.claim(self._recording.path, self._user_id, memo_id)
+        address = self._recording.address
+        if address is not None and self._fetch:
+            await self._tx.addresses.keep(memo_job(memo_id), self._user_id, address.sealed)
         if self._options.space_id is not None:
             await self._tx.spaces.link(memo_id, self._options.space_id, self._user_id)
 
@@ -181,7 +196,7 @@ class _Rows:
         return Entered(answer.model_dump(mode="json", by_alias=True), job, fresh=fresh)
 
     def _request(self, memo_id: str) -> MemoJob:
-        settings = self._services.settings
+        settings, address = self._services.settings, self._recording.address
         return MemoJob(
             job_id=memo_job(memo_id),
             memo_id=memo_id,
@@ -190,6 +205,8 @@ class _Rows:
             claimed_seconds=self._recording.seconds,
             languages=tuple(self._options.recording_languages),
             diarization=self._options.enable_diarization,
+            fetch=self._fetch,
+            address_digest=address.digest if address is not None else "",
             audio_wait_seconds=settings.limits.audio_wait_seconds,
             heartbeat_seconds=settings.limits.heartbeat_timeout_seconds,
         )

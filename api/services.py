@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from api.dependencies import Jobs, Services
+from api.egress import Egress
 from api.event_feed import EventFeed
 from api.measures import Measures
 from api.rate_limit import RateLimiter
 from runtime.issuer import EmbeddedIssuer
+from runtime.names import Names
+from runtime.seals import Seals
 from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.temporal_jobs import TemporalJobs
@@ -33,6 +36,8 @@ async def open_services(
             settings.database_url, starting_credits=settings.credits.starting_credits
         )
         stack.push_async_callback(database.close)
+        names = Names()
+        stack.callback(names.close)
         per_minute = settings.limits.rate_limit_per_minute
         verifier = TokenVerifier.build(settings.tokens, settings.data_dir)
         keys = (
@@ -50,4 +55,5 @@ async def open_services(
             events=await stack.enter_async_context(EventFeed(database, measures)),
             measures=measures,
             limiter=RateLimiter(per_minute) if per_minute else None,
+            egress=Egress(settings.egress.rules, names, Seals(settings.temporal.payload_keys)),
         )

@@ -29,6 +29,7 @@ class Step(StrEnum):
 
     QUEUED = "queued"
     RESERVE = "reserve"
+    FETCH = "fetch"
     PROBE = "probe"
     CONVERT = "convert"
     TRANSCRIBE = "transcribe"

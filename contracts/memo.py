@@ -36,6 +36,8 @@ class MemoJob(Value):
         languages: BCP 47 tags asked for; empty means whatever is spoken.
         diarization: tell speakers apart where the tier can.
         round: 1 for the first run, 2 for the first retry, …
+        fetch: the recording is at an address, kept apart, and has to be fetched first.
+        address_digest: SHA-256 of that address, so that the same one is known again.
         audio_wait_seconds: how long to wait for audio that is not in storage yet.
         heartbeat_seconds: after so long without a sign of life a worker counts as lost.
         blueprint_id: memories are made by this blueprint when there is a transcript; it was
@@ -49,10 +51,19 @@ class MemoJob(Value):
     claimed_seconds: float = 0.0
     languages: tuple[str, ...] = ()
     diarization: bool = True
+    fetch: bool = False
+    address_digest: str = ""
     round: int = 1
     audio_wait_seconds: float = 60.0
     heartbeat_seconds: float = 60.0
     blueprint_id: str | None = None
+
+
+class FetchedAudio(Value):
+    """A recording that was fetched into storage; size in bytes, 0 when an earlier try fetched it."""
+
+    key: str
+    size: int = 0
 
 
 class Reserved(Value):

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts.language_setup import LanguageSetup
 from runtime.settings_azure import AzureSettings
+from runtime.settings_egress import EgressSettings
 from runtime.settings_groups import (
     CreditSettings,
     DatabaseSettings,
@@ -49,6 +50,7 @@ class Settings(BaseModel):
     database: DatabaseSettings
     storage: StorageSettings
     media: MediaSettings
+    egress: EgressSettings
     temporal: TemporalSettings
     worker: WorkerSettings
     transcription: TranscriptionSettings

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError
 
 from contracts.errors import InvalidInput
 from store import postgres, sqlite
+from store.addresses import Addresses
 from store.attempts import Attempts
 from store.blueprints import Blueprints
 from store.credits import Credits
@@ -57,6 +58,7 @@ class Transaction:
         self.transcripts = Transcripts(session, self.memos)
         self.credits = Credits(session)
         self.media = Media(session)
+        self.addresses = Addresses(session)
         self.outside = Outside(session)
         self.vendor_jobs = VendorJobs(session)
         self.spaces = Spaces(session)

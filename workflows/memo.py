@@ -36,6 +36,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.transcript import TranscriptRef
     from workflows import policies
     from workflows.batch import transcribe_in_batch
+    from workflows.fetch import fetched
     from workflows.long_audio import LongAudio, longest_chunk
     from workflows.outside import Outsiders
     from workflows.steps import StepFailed, cancel, looked_at, outcome, short_step, unless
@@ -128,6 +129,9 @@ class MemoWorkflow:
                 await cancel(self._overtaken)
 
     async def _probe(self) -> ProbedAudio:
+        if self._job.fetch:
+            self._tell("Fetching the recording")
+            self._job = await fetched(self._job)
         job = self._job
         self._tell("Looking into the recording")
         with outcome():
@@ -282,7 +286,8 @@ class MemoWorkflow:
 
     async def _end(self, order: EndMemo) -> None:
         left = self._converted is not None or self._overtaken is not None
-        if left or order.state is JobState.CANCELLED:
+        half_fetched = self._job.fetch and order.state is JobState.FAILED
+        if left or half_fetched or order.state is JobState.CANCELLED:
             await short_step(MemoActivities.discard_work, self._job)
         await short_step(MemoActivities.end, order)
 

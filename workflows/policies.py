@@ -33,6 +33,9 @@ PATIENT_RETRY: Final = RetryPolicy(
     maximum_interval=timedelta(minutes=1),
 )
 
+FETCH_TRY: Final = timedelta(minutes=65)
+"""Above what MEDIA_FETCH_TIMEOUT_SECONDS may be, with time to record how it ended."""
+
 PROBE_TRY: Final = timedelta(minutes=3)
 """Fetching the file from storage and reading all its packets; 4 h of audio take about a second."""
 

@@ -1,12 +1,15 @@
 """Memos: begin one over a stored recording, list, read, change, delete."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
+from uuid import uuid4
 
 from fastapi import Header, Request
 from starlette.responses import JSONResponse, Response
 
 from api.admission import CurrentUser, User, user_router
 from api.dependencies import Needs, Services
+from api.egress import expected_key
 from api.idempotency import IdempotencyKey, key_of
 from api.identifiers import MemoId
 from api.memo_start import MemoStart, Recording
@@ -58,6 +61,28 @@ def check_path(path: str, user_id: str) -> str:
     return path
 
 
+async def _recording(needs: Services, user: User, body: NewMemo, language: str | None) -> Recording:
+    recording = Recording(
+        user_id=user.id,
+        path=body.file_path,
+        seconds=body.duration,
+        media_type=body.media_type,
+        options=body,
+        language=language,
+    )
+    url = body.media_url
+    if url is None:
+        check_path(body.file_path, user.id)
+        return recording
+    await needs.egress.check(url)
+    memo_id = body.memo_id or str(uuid4())
+    return recording._replace(
+        path=expected_key(url, user.id, memo_id, datetime.now(UTC)),
+        options=body.model_copy(update={"memo_id": memo_id}),
+        address=needs.egress.media(url, memo_id),
+    )
+
+
 def first_language(accepted: str | None) -> str | None:
     """The language a client likes best, by its ``Accept-Language``."""
     return (accepted or "").partition(",")[0].partition(";")[0].strip() or None
@@ -91,18 +116,12 @@ async def create_memo(
 ) -> Response:
     """Start the durable job that transcribes a recording.
 
-    The recording may still be on its way: the job waits for it a while. `duration` is a hint; what
-    is charged is the measured length, once, when there is a transcript. The same `memoId` again
-    joins a job that waits, and runs one again that failed or was cancelled.
+    The recording may still be on its way: the job waits for it a while. With `mediaUrl` instead of
+    `filePath` the job fetches it first, and `audioPath` is where it is going to be. `duration` is a
+    hint; what is charged is the measured length, once, when there is a transcript. The same
+    `memoId` again joins a job that waits, and runs one again that failed or was cancelled.
     """
-    recording = Recording(
-        user_id=user.id,
-        path=check_path(body.file_path, user.id),
-        seconds=body.duration,
-        media_type=body.media_type,
-        options=body,
-        language=first_language(accept_language),
-    )
+    recording = await _recording(needs, user, body, first_language(accept_language))
     fields = body.model_dump(mode="json", exclude_unset=True)
     started = await MemoStart(needs).start(
         recording, key_of(key, request.method, request.url.path, fields)

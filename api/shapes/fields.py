@@ -43,7 +43,8 @@ def _refuse_null(value: Any) -> Any:
     return value
 
 
-def _drop_null_defaults(schema: dict[str, Any]) -> None:
+def drop_null_defaults(schema: dict[str, Any]) -> None:
+    """Leave out of a schema what only Python says of fields that may be left out."""
     for field in schema.get("properties", {}).values():
         if field.get("default", ...) is None:
             del field["default"]
@@ -81,7 +82,7 @@ def example(body: dict[str, Any]) -> ConfigDict:
     """Settings of a body that is shown by one example of all of it."""
 
     def touch(schema: dict[str, Any]) -> None:
-        _drop_null_defaults(schema)
+        drop_null_defaults(schema)
         schema["examples"] = [body]
 
     return ConfigDict(json_schema_extra=touch)
@@ -94,7 +95,7 @@ class Body(BaseModel):
         alias_generator=to_camel,
         extra="ignore",
         strict=True,
-        json_schema_extra=_drop_null_defaults,
+        json_schema_extra=drop_null_defaults,
     )
 
 

@@ -2,7 +2,15 @@
 
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+)
+from pydantic_core import PydanticCustomError
 
 from api.shapes.fields import (
     EXAMPLE_MEMO,
@@ -15,8 +23,10 @@ from api.shapes.fields import (
     Time,
     Title,
     Uuid,
+    drop_null_defaults,
     example,
 )
+from contracts.egress import MAX_URL
 from contracts.memo import Memo, MemoStatus
 
 LONGEST_SECONDS: Final = 366 * 86_400
@@ -68,18 +78,57 @@ class MemoOptions(Body):
     )
 
 
+_LEFT_OUT: Final[Any] = object()
+
+
+def _either(value: Any, info: ValidationInfo) -> Any:
+    """Ask for a path, or else for an address, and for one of the two only."""
+    url = info.data.get("media_url", "")  # none at all: it is wrong, which is said already
+    if value is _LEFT_OUT:
+        if url is None:
+            raise PydanticCustomError("value_error", "filePath is required")
+        return ""
+    if url:
+        raise PydanticCustomError("value_error", "filePath and mediaUrl exclude each other")
+    return value
+
+
+def _hint(value: Any, info: ValidationInfo) -> Any:
+    """A path comes with its seconds; what is at an address may be of any length."""
+    if value is _LEFT_OUT and info.data.get("media_url", "") is None:
+        raise PydanticCustomError("value_error", "duration is required")
+    return 0.0 if value is _LEFT_OUT else value
+
+
+def _one_of_two(schema: dict[str, Any]) -> None:
+    drop_null_defaults(schema)
+    schema["oneOf"] = [{"required": ["filePath", "duration"]}, {"required": ["mediaUrl"]}]
+    schema["examples"] = [{"filePath": EXAMPLE_PATH, "duration": 61.5}]
+
+
 class NewMemo(MemoOptions):
-    """A recording that is in storage, or on its way there."""
+    """A recording that is in storage, on its way there, or at an address to be fetched from."""
 
-    model_config = example({"filePath": EXAMPLE_PATH, "duration": 61.5})
+    model_config = ConfigDict(json_schema_extra=_one_of_two)
 
-    file_path: str = Field(
-        min_length=1,
+    media_url: Omittable[Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL)]] = (
+        Field(
+            None,
+            description="Address to fetch the recording from, instead of `filePath`: https to a "
+            "public host. It is kept until the recording is stored, and shown nowhere.",
+            examples=["https://media.example/memo.m4a"],
+        )
+    )
+    file_path: Annotated[str, BeforeValidator(_either)] = Field(
+        default_factory=lambda: _LEFT_OUT,
+        validate_default=True,
         max_length=1024,
         description="Storage key below the caller's own id.",
         examples=[EXAMPLE_PATH],
     )
-    duration: float = Field(
+    duration: Annotated[float, BeforeValidator(_hint)] = Field(
+        default_factory=lambda: _LEFT_OUT,
+        validate_default=True,
         ge=0,
         le=LONGEST_SECONDS,
         allow_inf_nan=False,

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+import store.address_tables
 import store.language_tables
 import store.ledger
 import store.outside_tables

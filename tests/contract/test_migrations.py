@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from store import language_tables, ledger, migrations, outside_tables, schema, upload_tables
+from store.address_tables import media_addresses
 from store.columns import METADATA
 from store.database import Database
 from tests.postgres import PostgresServer
@@ -120,6 +121,7 @@ def test_every_table_is_among_those_the_migrations_compare() -> None:
     named = [
         *vars(schema).values(),
         *vars(ledger).values(),
+        media_addresses,
         *vars(language_tables).values(),
         *vars(outside_tables).values(),
         *vars(upload_tables).values(),
