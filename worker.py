@@ -29,9 +29,11 @@ from activities.memo import MemoActivities
 from activities.outside import OutsideActivities
 from activities.reconcile import ReconcileActivities, ReconcileAges
 from activities.transcription import TierBounds, TranscriptionActivities
+from activities.webhooks import WebhookActivities
 from contracts import queues
 from engines import Engines, open_engines, open_outside
 from providers.media_download import MediaDownloads
+from providers.webhook_sender import WebhookSender
 from runtime.allocation import return_large_blocks
 from runtime.metrics import make_runtime
 from runtime.notify import announce_ready
@@ -40,14 +42,20 @@ from runtime.settings import Settings
 from runtime.temporal import connect_when_up
 from runtime.temporal_jobs import TemporalJobs
 from store.database import Database
-from store.files_disk import DiskFiles
+from store.files import open_files
 from workflows.erase import EraseWorkflow
 from workflows.memo import MemoWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.webhooks import WebhookDeliveryWorkflow
 
 Activity = Callable[..., Any]
 
-WORKFLOWS: Final = (MemoWorkflow, EraseWorkflow, ReconcileWorkflow)
+WORKFLOWS: Final = (
+    MemoWorkflow,
+    WebhookDeliveryWorkflow,
+    EraseWorkflow,
+    ReconcileWorkflow,
+)
 
 log = structlog.get_logger()
 
@@ -147,7 +155,7 @@ async def assemble(
         engines: instead of those of the settings.
     """
     engines = engines or await open_engines(settings, stack)
-    files = DiskFiles(settings.files_dir)
+    files = open_files(settings.storage_setup, stack).files
     memo = MemoActivities(database, files)
     audio = AudioActivities(
         database=database,
@@ -176,13 +184,13 @@ async def assemble(
         poll_seconds=settings.azure.batch_poll_seconds,
     )
     outside = OutsideActivities(database)
+    strangers, seals = open_outside(settings, stack), Seals(settings.temporal.payload_keys)
+    webhooks = WebhookActivities(database, WebhookSender(strangers), seals.open)
     fetch = FetchActivities(
         database,
         files,
-        MediaDownloads(
-            open_outside(settings, stack), seconds=settings.egress.fetch_timeout_seconds
-        ),
-        Seals(settings.temporal.payload_keys),
+        MediaDownloads(strangers, seconds=settings.egress.fetch_timeout_seconds),
+        seals,
         FetchLimits(
             max_bytes=settings.limits.max_upload_mb << 20, tries=settings.egress.fetch_tries
         ),
@@ -210,6 +218,7 @@ async def assemble(
         outside.end_outside,
         outside.adopt_outside,
         headline.headline,
+        webhooks.deliver,
         erase.stop_memo,
         erase.erase_memo,
         reconcile.heal,

@@ -8,6 +8,7 @@ from temporalio import activity
 from activities.memo import MemoActivities
 from activities.outside import OutsideDelivery
 from activities.ports import Database, Files, JobStarter
+from activities.webhooks import OverdueWebhooks
 from contracts import ids
 from contracts.jobs import JobFailure, JobState, StaleJob, Step
 from contracts.memo import EndMemo, Healed, MemoJob
@@ -58,6 +59,7 @@ class ReconcileActivities:
             started=await self._heal_queued(),
             failed=await self._heal_running(),
             reports_told=await OutsideDelivery(self._database, self._starter).deliver(),
+            webhooks_sent=await OverdueWebhooks(self._database, self._starter).send(),
             holds_released=await self._heal_holds(),
             files_removed=await self._heal_files(),
             keys_forgotten=await self._forget_keys(),

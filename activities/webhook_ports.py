@@ -40,4 +40,4 @@ class Webhooks(Protocol):
         """Make it a dead letter without an attempt."""
 
     async def overdue(self, *, seconds: float, limit: int) -> tuple[tuple[Delivery, int], ...]:
-        """Pending messages of every owner whose attempt is so late, with their attempts so far."""
+        """Pending messages of every owner, so late, and how often each was tried."""

@@ -8,8 +8,9 @@ from typing import Final
 
 from temporalio import activity
 
-from activities.ports import Database
+from activities.ports import Database, JobStarter
 from activities.webhook_ports import WebhookSender
+from contracts import ids
 from contracts.errors import NotFound
 from contracts.webhooks import Deliveries, Delivery, DeliveryJob, pause_before
 
@@ -17,6 +18,12 @@ MOST_AT_ONCE: Final = 4
 """Attempts one worker makes at one endpoint at a time: a slow one takes no more of its slots."""
 
 BUSY_PAUSE_SECONDS: Final = 30.0
+
+OVERDUE_SECONDS: Final = 120.0
+"""A message whose attempt is so late has nobody who would make it."""
+
+MOST_OVERDUE: Final = 1000
+"""Deliveries one healing tick starts; the next one goes on."""
 
 
 class WebhookActivities:
@@ -72,7 +79,7 @@ class WebhookActivities:
         pause = None
         if not result.delivered and not result.gone:
             spread = random.uniform(-1, 1)  # noqa: S311 - as above
-            pause = pause_before(job.tried + 2, spread, result.retry_after)
+            pause = pause_before(outgoing.tried + 2, spread, result.retry_after)
         try:
             async with self._database.write() as tx:
                 await tx.webhooks.record(delivery, result, pause=pause)
@@ -80,8 +87,32 @@ class WebhookActivities:
             return None  # erased meanwhile
         if pause is None:
             return None
-        return DeliveryJob(delivery=delivery, tried=job.tried + 1, pause=pause)
+        return DeliveryJob(delivery=delivery, tried=outgoing.tried + 1, pause=pause)
 
     async def _dismiss(self, delivery: Delivery) -> None:
         async with self._database.write() as tx:
             await tx.webhooks.dismiss(delivery)
+
+
+class OverdueWebhooks:
+    """Messages whose job, or whose delivery, was lost between their row and their next attempt."""
+
+    def __init__(self, database: Database, starter: JobStarter) -> None:
+        self._database = database
+        self._starter = starter
+
+    async def send(self) -> int:
+        """Start a delivery for each that has none; returns how many were started."""
+        async with self._database.read() as tx:
+            overdue = await tx.webhooks.overdue(seconds=OVERDUE_SECONDS, limit=MOST_OVERDUE)
+        started = 0
+        for delivery, tried in overdue:
+            job = DeliveryJob(delivery=delivery, tried=tried)
+            started += await self._starter.start(
+                ids.WEBHOOK_DELIVERY,
+                ids.webhook_job(delivery.id),
+                delivery.user_id,
+                job.model_dump(mode="json"),
+            )
+            activity.heartbeat(started)
+        return started

@@ -6,7 +6,9 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.shapes.blueprints import BLUEPRINT_EXAMPLE
 from api.shapes.jobs import JOB_EXAMPLE
+from api.shapes.memories import MEMORY_EXAMPLE
 from api.shapes.memos import MEMO_EXAMPLE
 
 VERSION: Final = version("voicekeep")
@@ -27,12 +29,28 @@ done once and the answer is the same for 24 hours.
 
 TAGS: Final[list[dict[str, Any]]] = [
     {"name": "Memos", "description": "Recordings, what was said in them, and what became of it."},
+    {"name": "Memories", "description": "What was written about memos, by prompts and questions."},
+    {"name": "Blueprints", "description": "Prompts that belong together, in several languages."},
+    {
+        "name": "Uploads",
+        "description": "Recordings that go up before their memo, in pieces (TUS 1.0) or straight "
+        "to storage.",
+    },
     {"name": "Jobs", "description": "The durable jobs behind memos: progress, events, cancelling."},
     {"name": "Credits", "description": "Prices and the caller's account."},
+    {
+        "name": "Webhooks",
+        "description": "Events sent to addresses of one's own, signed by Standard Webhooks 1.0.",
+    },
     {"name": "Operations", "description": "Health, numbers and keys; no token."},
 ]
 
-_EXAMPLES: Final = {"JobView": JOB_EXAMPLE, "MemoView": MEMO_EXAMPLE}
+_EXAMPLES: Final = {
+    "JobView": JOB_EXAMPLE,
+    "MemoView": MEMO_EXAMPLE,
+    "MemoryView": MEMORY_EXAMPLE,
+    "BlueprintView": BLUEPRINT_EXAMPLE,
+}
 """Set here because FastAPI takes every null out of what models say themselves."""
 
 _OF_THE_FRAMEWORK: Final = ("HTTPValidationError", "ValidationError")

@@ -272,6 +272,7 @@ class Healed(Value):
 
     started: int = 0
     reports_told: int = 0
+    webhooks_sent: int = 0
     failed: int = 0
     holds_released: int = 0
     keys_forgotten: int = 0

@@ -160,7 +160,7 @@ class Outgoing(Value):
     Attributes:
         body: the bytes that are signed and sent, the same on every attempt.
         secrets: ``whsec_…``, the present one first.
-        attempts: how many were made before.
+        tried: attempts since it was announced, or asked for again.
         enabled: the endpoint takes messages; always, when it is only tested.
     """
 
@@ -168,7 +168,7 @@ class Outgoing(Value):
     url: str
     body: str
     secrets: tuple[str, ...]
-    attempts: int = 0
+    tried: int = 0
     enabled: bool = True
 
 

@@ -18,6 +18,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from contracts import ids
 from contracts.errors import Unavailable
 from contracts.jobs import LONGEST_JOB_SECONDS
 from contracts.queues import MAIN
@@ -33,7 +34,11 @@ LONGEST_JOB: Final = timedelta(seconds=LONGEST_JOB_SECONDS)
 SUMMARIES: Final[Mapping[str, str]] = {
     "memo": "Transcribe one recording",
     "erase": "Erase one memo for good",
+    ids.WEBHOOK_DELIVERY: "Deliver a webhook that is still to be delivered",
 }
+
+LONGER: Final[Mapping[str, timedelta]] = {ids.WEBHOOK_DELIVERY: timedelta(days=7)}
+"""Kinds that may take longer than other jobs."""
 
 log = structlog.get_logger()
 
@@ -80,7 +85,7 @@ class TemporalJobs:
                     search_attributes=attributes,
                     static_summary=SUMMARIES.get(kind, kind),
                     priority=Priority(fairness_key=user_id[:64]),
-                    execution_timeout=self._longest,
+                    execution_timeout=LONGER.get(kind, self._longest),
                     rpc_timeout=RPC_TIMEOUT,
                 )
             except WorkflowAlreadyStartedError:

@@ -121,6 +121,7 @@ class WebhookMessages:
             )
             .values(
                 state=MessageState.PENDING,
+                tried=0,
                 next_at=self._session.before(OVERDUE_SECONDS),
                 delivered_at=None,
             )

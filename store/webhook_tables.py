@@ -59,6 +59,7 @@ webhook_messages = Table(
     Column("job_id", String(200), index=True),
     Column("state", String(20), nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("tried", Integer, nullable=False),  # since it was announced, or asked for again
     Column("created_at", Moment, nullable=False),
     Column("next_at", Moment),  # null when it is not tried again
     Column("delivered_at", Moment),

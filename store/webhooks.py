@@ -60,7 +60,7 @@ _WANTED: Final = and_(
 )
 _COLUMNS: Final = (
     *("event_id", "endpoint_id", "user_id", "type", "body", "job_id"),
-    *("state", "attempts", "created_at", "next_at"),
+    *("state", "attempts", "tried", "created_at", "next_at"),
 )
 _ONE_EACH: Final = select(
     bindparam("own_event", type_=String),
@@ -70,6 +70,7 @@ _ONE_EACH: Final = select(
     bindparam("new_body", type_=Words),
     bindparam("own_job", type_=String),
     literal(MessageState.PENDING, String),
+    literal(0),
     literal(0),
     bindparam("now", type_=Moment),
     bindparam("now", type_=Moment),
@@ -117,7 +118,7 @@ _OUTGOING: Final = (
 _COUNT: Final = (
     update(webhook_messages)
     .where(_OWN)
-    .values(attempts=webhook_messages.c.attempts + 1)
+    .values(attempts=webhook_messages.c.attempts + 1, tried=webhook_messages.c.tried + 1)
     .returning(webhook_messages.c.attempts)
 )
 _STATE: Final = (
@@ -141,15 +142,19 @@ _GONE: Final = (
 _REVIVE: Final = (
     update(webhook_messages)
     .where(_OWN)
-    .values(state=MessageState.PENDING, next_at=bindparam("now", type_=Moment), delivered_at=None)
+    .values(
+        state=MessageState.PENDING,
+        tried=0,
+        next_at=bindparam("now", type_=Moment),
+        delivered_at=None,
+    )
 )
-_BEGUN: Final = select(webhook_messages.c.attempts).where(_OWN)
 _DUE: Final = (
     select(
         webhook_messages.c.event_id,
         webhook_messages.c.endpoint_id,
         webhook_messages.c.user_id,
-        webhook_messages.c.attempts,
+        webhook_messages.c.tried,
     )
     .where(IS_PENDING, webhook_messages.c.next_at < bindparam("until", type_=Moment))
     .order_by(webhook_messages.c.next_at, webhook_messages.c.event_id)
@@ -230,7 +235,7 @@ class Webhooks:
             url=row.url,
             body=row.body,
             secrets=secrets,
-            attempts=row.attempts,
+            tried=row.tried,
             enabled=row.enabled or row.type == WebhookEvent.TEST,
         )
 
@@ -277,24 +282,20 @@ class Webhooks:
         dead = {"new_state": MessageState.DEAD, "new_next": None, "new_delivered": None}
         await self._session.run(_STATE, {**_own(delivery), **dead})
 
-    async def revive(self, delivery: Delivery) -> int:
-        """Make a message pending again, whatever became of it; returns its attempts so far.
+    async def revive(self, delivery: Delivery) -> None:
+        """Make a message pending again, whatever became of it, with the whole schedule before it.
 
         Raises:
             NotFound: there is no such message of this user.
         """
-        own = _own(delivery)
-        attempts = await self._session.value(_BEGUN, own)
-        if attempts is None:
+        if not await self._session.run(_REVIVE, {**_own(delivery), "now": self._session.now}):
             raise NotFound
-        await self._session.run(_REVIVE, {**own, "now": self._session.now})
-        return int(attempts)
 
     async def overdue(self, *, seconds: float, limit: int) -> tuple[tuple[Delivery, int], ...]:
-        """Pending messages of every owner whose attempt is so late, with their attempts so far."""
+        """Pending messages of every owner, so late, and how often each was tried."""
         values = {"until": self._session.before(seconds), "most": limit}
         rows = await self._session.rows(_DUE, values)
-        return tuple((_delivery(row), row.attempts) for row in rows)
+        return tuple((_delivery(row), row.tried) for row in rows)
 
     async def forget(self, job_id: str, user_id: str) -> int:
         """Remove the messages about a job and the address that came with it."""

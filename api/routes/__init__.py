@@ -2,16 +2,36 @@
 
 from typing import Final
 
-from api.routes import documents, events, health, jobs, memos, transcripts, uploads
+from api.routes import (
+    blueprints,
+    documents,
+    events,
+    health,
+    jobs,
+    language,
+    memories,
+    memos,
+    transcripts,
+    upload_sessions,
+    uploads,
+    webhook_endpoints,
+    webhook_messages,
+)
 from api.routes.credits import router as credits_router
 
 ROUTERS: Final = (
     uploads.router,
+    *upload_sessions.ROUTERS,
     memos.router,
     transcripts.router,
+    language.router,
+    memories.router,
+    blueprints.router,
     jobs.router,
     events.router,
     credits_router,
+    webhook_endpoints.router,
+    webhook_messages.router,
     health.router,
     documents.router,
 )

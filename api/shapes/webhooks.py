@@ -31,7 +31,9 @@ def _secret(text: str) -> str:
 
 Url = Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL)]
 Secret = Annotated[str, StringConstraints(max_length=200), AfterValidator(_secret)]
-Events = Annotated[list[WebhookEvent], Field(max_length=len(WebhookEvent), strict=False)]
+Events = Annotated[
+    list[Annotated[WebhookEvent, Field(strict=False)]], Field(max_length=len(WebhookEvent))
+]
 _Description = Annotated[str, StringConstraints(max_length=500)]
 
 

@@ -88,7 +88,7 @@ async def test_the_body_is_what_the_standard_says_and_stays_the_same(
     assert outgoing is not None
     assert again is not None
     assert again.body == outgoing.body
-    assert (outgoing.url, outgoing.attempts, again.attempts) == (URL, 0, 1)
+    assert (outgoing.url, outgoing.tried, again.tried) == (URL, 0, 1)
     body = json.loads(outgoing.body)
     assert set(body) == {"type", "timestamp", "data"}
     assert body["type"] == "memo.completed"
@@ -119,10 +119,11 @@ async def test_the_last_failed_attempt_makes_a_dead_letter_that_can_be_revived(
         await tx.webhooks.record(delivery, BAD, pause=None)
         assert await tx.webhooks.outgoing(delivery) is None
         dead, _ = await tx.webhook_messages.page(user, state=MessageState.DEAD, limit=10)
-        assert await tx.webhooks.revive(delivery) == 1
+        await tx.webhooks.revive(delivery)
         outgoing = await tx.webhooks.outgoing(delivery)
     assert [each.id for each in dead] == [delivery.id]
     assert outgoing is not None
+    assert outgoing.tried == 0
     with pytest.raises(NotFound):
         async with database.write() as tx:
             await tx.webhooks.revive(delivery.model_copy(update={"user_id": str(uuid4())}))

@@ -74,6 +74,7 @@ def _messages() -> None:
         sa.Column("job_id", sa.String(length=200), nullable=True),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("tried", sa.Integer(), nullable=False),
         sa.Column("created_at", Moment(), nullable=False),
         sa.Column("next_at", Moment(), nullable=True),
         sa.Column("delivered_at", Moment(), nullable=True),
