@@ -39,7 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.fetch import fetched
     from workflows.long_audio import LongAudio, longest_chunk
     from workflows.outside import Outsiders
-    from workflows.steps import StepFailed, cancel, looked_at, outcome, short_step, unless
+    from workflows.steps import StepFailed, looked_at, outcome, short_step, unless
 
 SPEECH_SECONDS = 0.5
 """Less speech than this in the whole recording is none."""
@@ -126,7 +126,7 @@ class MemoWorkflow:
         while self._overtaken is not None and not self._overtaken.done():
             # A job that has had its last word cannot be cancelled any more.
             with suppress(asyncio.CancelledError):
-                await cancel(self._overtaken)
+                await workflow.wait([self._overtaken])
 
     async def _probe(self) -> ProbedAudio:
         if self._job.fetch:

@@ -44,6 +44,16 @@ class MemoRunner:
 
     def __init__(self, environment: WorkflowEnvironment) -> None:
         self.client = environment.client
+        self.environment = environment
+
+    @asynccontextmanager
+    async def by_the_clock(
+        self, script: Script, job: MemoJob | None = None
+    ) -> AsyncIterator[WorkflowHandle[MemoWorkflow, MemoResult]]:
+        """As ``started``; time passes as it does, or when a test says so."""
+        with self.environment.with_time_skipping_disabled():
+            async with self.started(script, job) as handle:
+                yield handle
 
     def job(self, **fields: object) -> MemoJob:
         memo_id = str(uuid.uuid4())

@@ -7,9 +7,11 @@ from typing import Any
 from temporalio import activity
 
 from contracts.audio import AudioFacts
+from contracts.batch import VendorJob
 from contracts.chunks import Chunk
 from contracts.errors import Failure
 from contracts.memo import (
+    BatchOrder,
     ConvertAudio,
     ConvertedAudio,
     CutAudio,
@@ -24,9 +26,11 @@ from contracts.memo import (
     ProbedAudio,
     Reserved,
     SettleMemo,
+    SubmittedBatch,
     TranscribeTier,
     VoiceFacts,
 )
+from contracts.outside import EndOutside, OutsideReport
 from contracts.tiers import PlannedTier
 from contracts.transcript import TranscriptRef
 
@@ -47,6 +51,12 @@ TYPES: dict[str, tuple[type, type | None]] = {
     "transcribe_chunk": (TranscribeTier, HeardChunk),
     "join_chunks": (JoinChunks, TranscriptRef),
     "settle": (SettleMemo, int),
+    "submit_batch": (TranscribeTier, SubmittedBatch),
+    "collect_batch": (BatchOrder, TranscriptRef),
+    "discard_batch": (TranscribeTier, int),
+    "await_outside": (TranscribeTier, OutsideReport),
+    "end_outside": (EndOutside, None),
+    "adopt_outside": (MemoJob, TranscriptRef),
     "headline": (HeadlineMemo, HeadlineRef),
     "discard_work": (MemoJob, int),
     "end": (EndMemo, None),
@@ -74,6 +84,12 @@ class Script:
             "transcribe_chunk": [HeardChunk(index=0, tier="first", words=5)],
             "join_chunks": [transcript()],
             "settle": [3],
+            "submit_batch": [SubmittedBatch(number=1, job=VendorJob(id="v1", credential="c"))],
+            "collect_batch": [transcript("batch")],
+            "discard_batch": [2],
+            "await_outside": [None],
+            "end_outside": [None],
+            "adopt_outside": [transcript("external")],
             "headline": [HeadlineRef(engine="fake", characters=9)],
             "discard_work": [1],
             "end": [None],
