@@ -318,20 +318,26 @@ def doctor(*, as_json: bool, data: Path | None, verify: bool) -> None:
 
 async def verdict(settings: "Settings") -> "Verdict":
     """Every broken promise in database and storage."""
+    from contextlib import AsyncExitStack
+
     from runtime.doctor import SETTLING_SECONDS, Verdict
-    from store.files_disk import DiskFiles
+    from store.files import open_files
     from store.invariants import violations
 
-    files = DiskFiles(settings.files_dir)
-    async with migrated(settings) as database:
+    async with AsyncExitStack() as stack, migrated(settings) as database:
+        files = open_files(settings.storage_setup, stack).files
         found = violations(database, files, settling_seconds=SETTLING_SECONDS)
         return Verdict(violations=tuple([violation async for violation in found]))
 
 
 def outside_probes(settings: "Settings") -> "dict[str, Probe]":
     """The parts that only a root may know."""
+    from contextlib import AsyncExitStack
+
     from providers.media_tools import MediaTools
+    from runtime.doctor import NotInUse
     from store import migrations
+    from store.files import open_files
 
     async def database() -> str:
         async with migrated(settings):
@@ -345,7 +351,14 @@ def outside_probes(settings: "Settings") -> "dict[str, Probe]":
             await tools.aclose()
         return f"{found.binary}, {found.isolation}"
 
-    return {"database": database, "ffmpeg": ffmpeg}
+    async def storage() -> str:
+        async with AsyncExitStack() as stack:
+            elsewhere = open_files(settings.storage_setup, stack).elsewhere
+            if elsewhere is None:
+                raise NotInUse("none: STORAGE is disk")
+            return await elsewhere.examine()
+
+    return {"database": database, "ffmpeg": ffmpeg, "storage service": storage}
 
 
 @voicekeep.command()

@@ -16,7 +16,7 @@ from runtime.temporal import connect
 from runtime.temporal_jobs import TemporalJobs
 from runtime.tokens import TokenVerifier
 from store.database import Database
-from store.files_disk import DiskFiles
+from store.files import open_files
 
 
 @asynccontextmanager
@@ -38,6 +38,7 @@ async def open_services(
         stack.push_async_callback(database.close)
         names = Names()
         stack.callback(names.close)
+        storage = open_files(settings.storage_setup, stack)
         per_minute = settings.limits.rate_limit_per_minute
         verifier = TokenVerifier.build(settings.tokens, settings.data_dir)
         keys = (
@@ -48,7 +49,8 @@ async def open_services(
         yield Services(
             settings=settings,
             database=database,
-            files=DiskFiles(settings.files_dir),
+            files=storage.files,
+            signed_uploads=storage.elsewhere,
             jobs=jobs,
             tokens=await stack.enter_async_context(verifier),
             key_set=keys,

@@ -175,7 +175,8 @@ async def _temporal(settings: Settings) -> str:
 
 
 async def _storage(settings: Settings) -> str:
-    folder = settings.files_dir
+    setup = settings.storage_setup
+    folder = setup.folder if setup.kind == "disk" else setup.spool
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not os.access(there, os.W_OK | os.X_OK):
         raise Unavailable(f"{there} cannot be written: give it to this user, or set DATA_DIR")

@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts.language_setup import LanguageSetup
+from contracts.storage_setup import StorageSetup
 from runtime.settings_azure import AzureSettings
 from runtime.settings_egress import EgressSettings
 from runtime.settings_groups import (
@@ -24,7 +25,6 @@ from runtime.settings_groups import (
     LogSettings,
     MediaSettings,
     ServerSettings,
-    StorageSettings,
     TemporalSettings,
     TokenSettings,
     TranscriptionSettings,
@@ -32,6 +32,7 @@ from runtime.settings_groups import (
 )
 from runtime.settings_language import LanguageSettings, SpeechEngineSettings
 from runtime.settings_services import ServiceSettings
+from runtime.settings_storage import StorageSettings
 from runtime.settings_values import TIERS, InvalidSetting
 
 ENV_FILE: Final = Path(".env")
@@ -68,6 +69,11 @@ class Settings(BaseModel):
     def files_dir(self) -> Path:
         """Absolute folder of the recordings when STORAGE is ``disk``."""
         return self.data_dir / "files"
+
+    @property
+    def storage_setup(self) -> StorageSetup:
+        """Where the recordings are, and how that is reached."""
+        return self.storage.setup(self.tokens, self.azure)
 
     @property
     def database_url(self) -> str:
@@ -124,7 +130,12 @@ class Settings(BaseModel):
                 wrong += [_sentence(problem) for problem in error.errors()]
         if wrong:
             raise InvalidSetting(" ".join(wrong))
-        return cls.model_validate(built)
+        settings = cls.model_validate(built)
+        try:
+            settings.storage.setup(settings.tokens, settings.azure)
+        except ValueError as error:
+            raise InvalidSetting(str(error)) from None
+        return settings
 
 
 def load(env_file: Path | None = ENV_FILE, **overrides: Any) -> Settings:

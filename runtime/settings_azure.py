@@ -136,7 +136,8 @@ class AzureSettings(Group):
     storage_account_name: str | None = Field(
         None,
         validation_alias="AZURE_STORAGE_ACCOUNT_NAME",
-        description="account of the blob storage that batch transcription reads from",
+        description="account of the blob storage that batch transcription reads from, and "
+        "that keeps the recordings when STORAGE is `azure`",
     )
     storage_account_key: SecretStr | None = Field(
         None, validation_alias="AZURE_STORAGE_ACCOUNT_KEY", description="key of that account"

@@ -4,7 +4,6 @@ A group per part of the product. ``.env.example`` and ``docs/configuration.md`` 
 these classes by a test, so a new setting is a line here and one in each of them.
 """
 
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
@@ -169,20 +168,6 @@ class DatabaseSettings(Group):
         validation_alias="DATABASE_POOL_SIZE",
         gt=0,
         description="connections one process keeps open to Postgres",
-    )
-
-
-class StorageSettings(Group):
-    """Where recordings are kept."""
-
-    title = "Storage"
-    data_dir: Path = Field(
-        Path(".voicekeep"),
-        validation_alias="DATA_DIR",
-        description="folder of everything the embedded set-up keeps",
-    )
-    storage: Literal["disk"] = Field(
-        "disk", validation_alias="STORAGE", description="`disk`: the folder `files` of DATA_DIR"
     )
 
 

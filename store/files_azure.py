@@ -107,10 +107,11 @@ class AzureFiles:
         Raises:
             Unavailable: with what has to be mended.
         """
-        await self.ping()
-        client = await self._container.client()
-        async with self._container.asked():
-            found = await client.get_container_properties()
+        with self._container.words.examined():
+            await self.ping()
+            client = await self._container.client()
+            async with self._container.asked():
+                found = await client.get_container_properties()
         if found.public_access:
             raise Unavailable(
                 f"the container {self._container.name} is public, so whoever guesses a name hears "

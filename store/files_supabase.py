@@ -125,7 +125,7 @@ class SupabaseFiles:
             Unavailable: with what has to be mended.
         """
         client = await self._opened()
-        with self._meant():
+        with self._words.examined(), self._meant():
             bucket = await client.get_bucket(self._bucket_name)
         if bucket.public:
             raise Unavailable(

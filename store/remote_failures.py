@@ -6,7 +6,8 @@ error in the log.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
 
@@ -61,6 +62,16 @@ class Words:
             code=REFUSED,
             retry_after=MENDED_SECONDS,
         )
+
+    @contextmanager
+    def examined(self) -> Iterator[None]:
+        """A look at the storage: whatever is wrong is said with what to check."""
+        try:
+            yield
+        except Unavailable as failure:
+            if failure.code != AWAY:
+                raise
+            raise Unavailable(f"{failure.message}: check {self._settings}") from failure
 
     def of_status(
         self, status: int, *, code: object = None, headers: Mapping[str, str] | None = None

@@ -2,10 +2,11 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import WorkflowEnvironment
@@ -21,7 +22,7 @@ from runtime.temporal import make_plugin
 from runtime.temporal_jobs import JOB_KIND, SUBJECT_ID, USER_ID, TemporalJobs
 from runtime.temporal_server import dev_server_extra_args, resolve
 from store.database import Database
-from store.files_disk import DiskFiles
+from store.files import open_files
 from store.invariants import violations
 from tests.fakes.openai import FakeOpenAI
 
@@ -43,14 +44,26 @@ async def local_server(keys: tuple[PayloadKey, ...] = ()) -> AsyncIterator[Workf
 
 
 class Site:
-    """A migrated data folder and its vendor; the caller runs the worker."""
+    """A migrated data folder and its vendor; the caller runs the worker.
 
-    def __init__(self, client: Client, folder: Path, vendor: FakeOpenAI) -> None:
+    Args:
+        storage: settings of the storage, on disk when there are none.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        folder: Path,
+        vendor: FakeOpenAI,
+        storage: Mapping[str, object] = MappingProxyType({}),
+    ) -> None:
         self.client = client
         self.folder = folder
         self.vendor = vendor
+        self.storage = storage
         self.database = Database(f"sqlite:///{folder / 'voicekeep.db'}")
-        self.files = DiskFiles(folder / "files")
+        self._stack = AsyncExitStack()
+        self.files = open_files(self.settings().storage_setup, self._stack).files
 
     def settings(self, **overrides: object) -> Settings:
         """Of a worker whose only tier is the vendor."""
@@ -63,6 +76,7 @@ class Site:
                 "OPENAI_API_KEY": "test",
                 "LANGUAGE_MODEL_TIERS": "local",
             }
+            | dict(self.storage)
             | overrides,
         )
 
@@ -134,5 +148,6 @@ class Site:
         return [found async for found in violations(self.database, self.files)]
 
     async def close(self) -> None:
+        await self._stack.aclose()
         await self.database.close()
         await self.vendor.aclose()
