@@ -26,6 +26,9 @@ class Invariant(StrEnum):
     TRANSITIONS = "transitions"
     """A job's events have no hole and tell of allowed transitions only."""
 
+    TOLD = "told"
+    """Every webhook message is delivered, a dead letter, or on its way."""
+
     TIME = "time"
     """Durations are not negative, and nothing ends before it began."""
 

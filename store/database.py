@@ -34,6 +34,9 @@ from store.transcripts import Transcripts
 from store.turns import Turns
 from store.uploads import Uploads
 from store.vendor_jobs import VendorJobs
+from store.webhook_endpoints import WebhookEndpoints
+from store.webhook_messages import WebhookMessages
+from store.webhooks import Webhooks
 
 STARTING_CREDITS: Final = 150
 
@@ -67,6 +70,9 @@ class Transaction:
         self.language = Language(session)
         self.memories = Memories(session)
         self.idempotency = Idempotency(session)
+        self.webhook_endpoints = WebhookEndpoints(session)
+        self.webhooks = Webhooks(session)
+        self.webhook_messages = WebhookMessages(session)
         self.uploads = Uploads(session)
 
 

@@ -1,7 +1,7 @@
 """What is asked of the rows, page by page, and what is wrong with an answer."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
@@ -12,6 +12,7 @@ from contracts import ids
 from contracts.invariants import Invariant, Violation
 from contracts.jobs import TRANSITIONS, EventType, JobState
 from contracts.memo import MemoStatus
+from contracts.webhooks import MessageState
 from store.ledger import (
     OPEN,
     RELEASED,
@@ -29,8 +30,12 @@ from store.schema import (
     memos,
     transcripts,
 )
+from store.webhook_tables import webhook_messages
 
 PAGE: Final = 200
+
+LOST_MESSAGE_SECONDS: Final = 7200.0
+"""`reconcile` takes up within minutes what nobody delivers."""
 
 Rows = Sequence[Row[Any]]
 
@@ -248,6 +253,18 @@ def _judge_events(rows: Rows) -> Iterator[Violation]:
         yield from _said(Invariant.TIME, job_id, [(backwards, "Its events run backwards")])
 
 
+def _messages(after: Any, now: datetime) -> Select[Any]:
+    key = webhook_messages.c.event_id + "-" + cast(webhook_messages.c.endpoint_id, Text)
+    late = webhook_messages.c.next_at < now - timedelta(seconds=LOST_MESSAGE_SECONDS)
+    statement = select(key.label("id")).where(webhook_messages.c.state == MessageState.PENDING)
+    return _from(statement.where(late), key, after)
+
+
+def _judge_messages(rows: Rows) -> Iterator[Violation]:
+    for row in rows:
+        yield from _said(Invariant.TOLD, row.id, [(True, "Nobody delivers the message")])
+
+
 def _said(
     invariant: Invariant, subject: str, broken: Iterable[tuple[Any, str]]
 ) -> Iterator[Violation]:
@@ -264,4 +281,5 @@ CHECKS: Final = (
     Check(_memos, "id", _judge_memos),
     Check(_counts, "user_id", _judge_counts),
     Check(_events, "id", _judge_events),
+    Check(_messages, "id", _judge_messages),
 )

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from contracts.errors import Conflict, NotFound
+from contracts.invariants import Invariant
 from contracts.webhooks import (
     AttemptResult,
     Delivery,
@@ -19,6 +20,7 @@ from contracts.webhooks import (
     new_secret,
 )
 from store.database import Database
+from store.invariants import violations
 from store.webhook_endpoints import MOST_ENDPOINTS
 
 Opened = Callable[..., Database]
@@ -198,6 +200,19 @@ async def test_a_late_message_is_found_whoever_forgot_it(opened: Opened, user: s
     now = NOON + timedelta(minutes=70)
     async with database.read() as tx:
         assert await tx.webhooks.overdue(seconds=300, limit=10) == ((delivery, 0), (later, 1))
+
+
+async def test_a_message_that_nobody_delivers_breaks_a_promise(opened: Opened, user: str) -> None:
+    now = NOON
+    database = opened(clock=lambda: now)
+    await endpoint(database, user)
+    lost, dead = await announced(database, user), await announced(database, user, "memo-n")
+    async with database.write() as tx:
+        await tx.webhooks.record(dead[0], BAD, pause=None)
+    assert [violation async for violation in violations(database)] == []
+    now = NOON + timedelta(hours=3)
+    (broken,) = [violation async for violation in violations(database)]
+    assert (broken.invariant, broken.subject) == (Invariant.TOLD, lost[0].id)
 
 
 async def test_pages_of_messages_hold_each_once(opened: Opened, user: str) -> None:
