@@ -11,7 +11,7 @@ from activities.ports import Database, Files
 from activities.transcription import FREE_TRIES, TierBounds, check_lost
 from activities.vendor_call import VendorCall
 from contracts import ids
-from contracts.batch import JobOwner, VendorJob, staging_key
+from contracts.batch import BatchState, JobOwner, VendorJob, staging_key
 from contracts.errors import (
     NoSpeech,
     NotThereYet,
@@ -21,9 +21,13 @@ from contracts.errors import (
 )
 from contracts.memo import BatchOrder, SubmittedBatch, TranscribeTier
 from contracts.signatures import CONTAINERS
+from contracts.tiers import AttemptOutcome
 from contracts.transcript import TranscriptRef, has_speech, join_parts
 
 LONGEST_PAUSE_SECONDS = 300.0
+MOST_AWAY = 12
+"""So many looks in a row, at least half an hour, may find the vendor away; then the next tier
+serves."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,12 @@ class BatchActivities:
             async with alive(self._database, job.job_id, job.user_id):
                 vendor_job = await self._found_or_made(order, engine)
         except ProviderFailure as failure:
-            await call.failed(failure)
-            raise self._bounds.after(failure, tries.busy + 1) from failure
+            after = self._bounds.after(failure, tries.busy + 1)
+            found = await _made_after_all(order, engine) if after.final else None
+            if found is None:
+                await call.failed(failure)
+                raise after from failure
+            vendor_job = found
         await self._keep(order, engine, vendor_job)
         return SubmittedBatch(number=call.number, job=vendor_job)
 
@@ -125,25 +133,39 @@ class BatchActivities:
             return recorded
         call = VendorCall(self._database, tier, order.submitted.number)
         try:
-            state = await engine.transcriber.state(vendor_job)
-            if not state.done:
-                raise NotThereYet(
-                    "The vendor's job is still at work",
-                    code="batch_running",
-                    retry_after=self._pause(state.retry_after),
-                )
+            self._check_done(await engine.transcriber.state(vendor_job))
             part = await engine.transcriber.results(vendor_job, tier.facts, languages=job.languages)
             transcript = join_parts([part], tier.facts.seconds)
             if not has_speech(transcript):
                 raise NoSpeech("The tier heard no words")
-        except ProviderBusy as failure:
-            raise ProviderBusy(
-                failure.message, retry_after=self._pause(failure.retry_after)
-            ) from failure
-        except ProviderFailure as failure:
-            await call.failed(failure)
+        except NotThereYet:
+            _is_away(0)
             raise
+        except ProviderFailure as failure:
+            after = self._after(failure)
+            if after.final:
+                await call.failed(failure)
+            raise after from failure
         return await call.succeeded(transcript)
+
+    def _check_done(self, state: BatchState) -> None:
+        if not state.done:
+            raise NotThereYet(
+                "The vendor's job is still at work",
+                code="batch_running",
+                retry_after=self._pause(state.retry_after),
+            )
+
+    def _after(self, failure: ProviderFailure) -> ProviderFailure:
+        """The failure to raise: away once too often is final."""
+        if not isinstance(failure, ProviderBusy):
+            return failure
+        away = _times_away() + 1
+        if away >= MOST_AWAY:
+            return ProviderFailure(failure.message, code=failure.code)
+        _is_away(away)
+        pause = self._pause(failure.retry_after)
+        return ProviderBusy(failure.message, code=failure.code, retry_after=pause)
 
     def _pause(self, wanted: float | None) -> float:
         growing = self._poll_seconds * 1.5 ** min(activity.info().attempt - 1, 20)
@@ -153,17 +175,22 @@ class BatchActivities:
     async def discard(self, order: TranscribeTier) -> int:
         """Delete the operation's jobs and its staged audio; returns how many things went."""
         engine = self._engine(order)
-        operation = operation_of(order)
+        job, operation = order.job, operation_of(order)
         kind = CONTAINERS[order.facts.container]
+        async with self._database.write() as tx:
+            # Of a job that was cancelled, or whose time was over while it was waited for.
+            await tx.attempts.end_open(
+                job.job_id, job.user_id, order.tier.name, AttemptOutcome.CANCELLED
+            )
         # The audio first: it goes whether or not the vendor can be asked for its jobs.
         gone = int(await engine.staging.remove(staging_key(operation, kind.extension)))
         found = await engine.transcriber.find(operation)
-        for job in found:
-            await engine.transcriber.delete(job)
+        for each in found:
+            await engine.transcriber.delete(each)
             gone += 1
         async with self._database.write() as tx:
-            for job in found:
-                await tx.vendor_jobs.forget(engine.transcriber.provider, job.id)
+            for each in found:
+                await tx.vendor_jobs.forget(engine.transcriber.provider, each.id)
         return gone
 
     def _engine(self, order: TranscribeTier) -> BatchEngine:
@@ -171,6 +198,27 @@ class BatchActivities:
         if engine is None:
             raise ProviderOut(f"The tier {order.tier.name} is not configured on this worker")
         return engine
+
+
+async def _made_after_all(order: TranscribeTier, engine: BatchEngine) -> VendorJob | None:
+    """The job of a submission whose answer alone was lost: looked for before a tier is given up."""
+    try:
+        found = await engine.transcriber.find(operation_of(order))
+    except ProviderFailure:
+        return None
+    return found[0] if found else None
+
+
+def _times_away() -> int:
+    """Looks in a row that found the vendor away: kept from try to try by their heartbeats."""
+    kept = activity.info().heartbeat_details
+    return int(kept[0]) if kept else 0
+
+
+def _is_away(times: int) -> None:
+    """Keep it; a heartbeat costs, so nothing is said as long as all is well."""
+    if times or _times_away():
+        activity.heartbeat(times)
 
 
 def operation_of(order: TranscribeTier) -> str:

@@ -35,22 +35,30 @@ COPIES = 4
 """Chunks taken out of storage at once: sixteen would hold sixteen blocks in memory, and the first
 would be ready no sooner than the last."""
 
+LONGEST_WAIT_SECONDS = 300.0
+"""A vendor that wants to be left alone for longer is not waited for: the next tier serves."""
+
 CHUNKS = "chunks"
 """Under this name, which is no tier's, the parts of a recording in chunks are kept."""
 
 
 @dataclass(frozen=True)
 class TierBounds:
-    """Bounds from the settings: tries of one tier, first pause in seconds (doubling)."""
+    """Bounds from the settings: tries of one tier, first pause in seconds (doubling).
+
+    A ``Retry-After`` is obeyed: by waiting so long, or by not asking again.
+    """
 
     tries: int
     backoff_seconds: float
 
     def after(self, failure: ProviderFailure, tries: int) -> ProviderFailure:
-        """The failure to raise after so many tries: busy once too often is final."""
+        """The failure to raise after so many tries: busy once too often, or for long, is final."""
         if not isinstance(failure, ProviderBusy):
             return failure
-        if tries >= self.tries:
+        if failure.code == "credential_out":  # the next try goes with another one
+            return ProviderBusy(failure.message, code=failure.code, retry_after=0.0)
+        if tries >= self.tries or (failure.retry_after or 0.0) > LONGEST_WAIT_SECONDS:
             return ProviderFailure(failure.message, code=failure.code)
         pause = failure.retry_after or self.backoff_seconds * 2 ** (tries - 1)
         return ProviderBusy(failure.message, code=failure.code, retry_after=pause)

@@ -176,10 +176,18 @@ def after_failure(
         if not any(other.provider == tier.provider and other.convert for other in rest):
             return (tier.model_copy(update={"convert": True}), *rest)
         # The provider has a tier for the converted file; its others would refuse it again.
-        return tuple(other for other in rest if other.provider != tier.provider or other.convert)
+        others = (_after_format(tier, other) for other in rest)
+        return tuple(other for other in others if other is not None)
     if code == "too_long_for_provider":
         return tuple(other for other in rest if other.provider != tier.provider or other.batch)
     return tuple(rest)
+
+
+def _after_format(tier: PlannedTier, other: PlannedTier) -> PlannedTier | None:
+    """A later tier once the provider has refused the original's format."""
+    if other.provider != tier.provider or other.convert:
+        return other
+    return other.model_copy(update={"convert": True}) if other.batch else None
 
 
 class AttemptOutcome(StrEnum):

@@ -289,7 +289,8 @@ class TranscriptionSettings(Group):
         2,
         validation_alias="TIER_BACKOFF_SECONDS",
         ge=0,
-        description="pause between them, doubling; a Retry-After up to 300 s is obeyed",
+        description="pause between them, doubling; a Retry-After up to 300 s is waited for, a "
+        "longer one makes it the next tier's turn",
     )
     vendor_call_timeout_seconds: float = Field(
         1200,

@@ -13,7 +13,9 @@ from contracts.tiers import Attempt, AttemptOutcome, Tries
 from store.schema import attempts, jobs
 from store.session import Session
 
-BUSY: Final = "provider_busy"
+BUSY: Final = ("provider_busy", "answer_malformed")
+"""Codes of what is tried again by the same tier and counts; a credential that is out does not,
+since the next try is another one's."""
 LOST: Final = "worker_lost"
 
 # Counting in the job's row checks its owner and makes two beginnings at once wait for each other.
@@ -66,11 +68,11 @@ _END: Final = (
 )
 
 
-def _failed_with(code: str) -> Any:
-    return func.coalesce(func.sum(case((attempts.c.error_code == code, 1), else_=0)), 0)
+def _failed_with(*codes: str) -> Any:
+    return func.coalesce(func.sum(case((attempts.c.error_code.in_(codes), 1), else_=0)), 0)
 
 
-_TRIES: Final = select(_failed_with(BUSY).label("busy"), _failed_with(LOST).label("lost")).where(
+_TRIES: Final = select(_failed_with(*BUSY).label("busy"), _failed_with(LOST).label("lost")).where(
     _SAME,
     attempts.c.round == bindparam("own_round"),
     attempts.c.outcome == AttemptOutcome.FAILED,

@@ -53,8 +53,8 @@ MOST_WAKES: Final = 16
 """So often an event of the vendor's makes a job look at once; then it waits as if there were none.
 Each look costs history."""
 
-DISCARD: Final = timedelta(minutes=30)
-"""How long a memo waits for the vendor to delete what it was sent."""
+DISCARD: Final = timedelta(minutes=5)
+"""How long a memo that is transcribed waits for the vendor to delete what it was sent."""
 
 HEADLINE_TRY: Final = timedelta(minutes=3)
 HEADLINE_IN_ALL: Final = timedelta(minutes=15)

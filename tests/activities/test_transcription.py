@@ -117,6 +117,35 @@ async def test_a_busy_tier_waits_as_told_and_then_gives_up(bench: NewBench) -> N
     assert [a.outcome for a in await one.attempts()] == [AttemptOutcome.FAILED] * 2
 
 
+async def test_a_vendor_that_wants_to_be_left_alone_for_long_is_not_asked_again(
+    bench: NewBench,
+) -> None:
+    one = await bench(ProviderBusy("429", retry_after=301), paid=True)
+    with pytest.raises(ProviderFailure) as last:
+        await one.transcribe()
+    assert (last.value.final, last.value.code) == (True, "provider_busy")
+
+
+async def test_an_answer_that_cannot_be_read_counts_as_a_try(bench: NewBench) -> None:
+    unreadable = ProviderBusy("?", code="answer_malformed")
+    one = await bench(unreadable, unreadable, paid=True)
+    with pytest.raises(ProviderBusy):
+        await one.transcribe()
+    with pytest.raises(ProviderFailure) as last:
+        await one.transcribe()
+    assert (last.value.final, last.value.code) == (True, "answer_malformed")
+
+
+async def test_a_key_that_is_refused_is_no_try_of_the_next_one(bench: NewBench) -> None:
+    refused = ProviderBusy("401", code="credential_out")
+    one = await bench(refused, refused, refused, part(0, 90, "one"), paid=True)
+    for _ in range(3):
+        with pytest.raises(ProviderBusy) as again:
+            await one.transcribe()
+        assert again.value.retry_after == 0
+    assert (await one.transcribe()).words == 1
+
+
 async def test_a_busy_tier_that_says_no_time_backs_off_doubling(bench: NewBench) -> None:
     one = await bench(ProviderBusy("503"), paid=True)
     with pytest.raises(ProviderBusy) as again:

@@ -104,3 +104,9 @@ def test_too_long_for_fast_is_for_batch_and_not_for_chunks() -> None:
     assert after_failure(
         "too_long_for_provider", FAST, (OTHER, PlannedTier(name="b", provider="azure", batch=True))
     ) == (PlannedTier(name="b", provider="azure", batch=True),)
+
+
+def test_a_refused_format_is_refused_by_batch_too_which_then_gets_the_converted_file() -> None:
+    batch = PlannedTier(name="b", provider="azure", batch=True)
+    left = after_failure("format_not_taken", FAST, (OTHER, CONVERTED, batch, LOCAL))
+    assert left == (CONVERTED, batch.model_copy(update={"convert": True}), LOCAL)
