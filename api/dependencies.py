@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # what makes a start slow
     from api.event_feed import EventFeed
     from runtime.tokens import TokenVerifier
     from store.database import Database
+    from store.resumable_disk import ResumableFiles
 
 WAIT_SECONDS: Final = 10.0
 """How long a request waits for the services of a process that has just been started."""
@@ -61,6 +62,7 @@ class Services:
     Attributes:
         key_set: public keys of the embedded issuer, as they are published.
         signed_uploads: none when recordings come through this service (STORAGE is ``disk``).
+        resumable: where they come in pieces then.
     """
 
     settings: Settings
@@ -74,6 +76,7 @@ class Services:
     limiter: RateLimiter | None
     egress: "Egress"
     signed_uploads: SignedUploads | None = None
+    resumable: "ResumableFiles | None" = None
 
 
 class Opening:

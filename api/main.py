@@ -17,6 +17,7 @@ from api.errors import on_failure, on_invalid_request
 from api.measures import Measures
 from api.middleware import REQUEST_ID_HEADER, RequestContext
 from api.routes import ROUTERS
+from api.tus import ANSWER_HEADERS, REQUEST_HEADERS
 from contracts.errors import Failure
 from runtime.settings import Settings
 
@@ -28,6 +29,7 @@ CORS_HEADERS: Final = (
     "X-Internal-API-Key",
     "X-Request-ID",
     "X-Service-Key",
+    *REQUEST_HEADERS,
 )
 EXPOSED_HEADERS: Final = (
     "Location",
@@ -36,6 +38,7 @@ EXPOSED_HEADERS: Final = (
     "X-RateLimit-Remaining",
     "X-RateLimit-Reset",
     REQUEST_ID_HEADER,
+    *ANSWER_HEADERS,
 )
 
 
@@ -86,7 +89,7 @@ def _cors(settings: Settings) -> Middleware:
         CORSMiddleware,
         allow_origins=settings.server.cors_origins,
         allow_credentials=True,
-        allow_methods=("GET", "POST", "PATCH", "DELETE"),
+        allow_methods=("GET", "HEAD", "POST", "PATCH", "DELETE"),
         allow_headers=CORS_HEADERS,
         expose_headers=EXPOSED_HEADERS,
         max_age=600,

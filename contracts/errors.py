@@ -9,7 +9,10 @@
     │   ├── Forbidden          known, and not allowed
     │   ├── NotFound           absent, or somebody else's: told apart by nobody
     │   ├── Conflict           the state does not allow it now
-    │   │   └── KeyReused      an Idempotency-Key that came before with another request
+    │   │   ├── KeyReused      an Idempotency-Key that came before with another request
+    │   │   └── Locked         somebody else is at work on it
+    │   ├── PreconditionFailed another version of a protocol
+    │   ├── ChecksumMismatch   other bytes came than were meant
     │   ├── InsufficientCredits
     │   ├── TooLarge
     │   ├── UnsupportedMedia   not a media type that is taken
@@ -107,6 +110,24 @@ class KeyReused(Conflict):
     """The Idempotency-Key was used before, for another request."""
 
     code = "idempotency_key_reused"
+
+
+class Locked(Conflict):
+    """Somebody else is at work on the very thing; a moment later it may be free."""
+
+    code = "locked"
+
+
+class PreconditionFailed(Rejected):
+    """The client speaks another version of a protocol."""
+
+    code = "unsupported_version"
+
+
+class ChecksumMismatch(Rejected):
+    """The bytes that came are not those the client meant to send; none of them is kept."""
+
+    code = "checksum_mismatch"
 
 
 class InsufficientCredits(Rejected):

@@ -55,6 +55,12 @@ class ServerSettings(Group):
         validation_alias="CORS_ORIGINS",
         description="comma list of origins whose pages may call the API",
     )
+    public_url: Url | None = Field(
+        None,
+        validation_alias="PUBLIC_URL",
+        description="address clients reach the API at, for links in its answers; else the one "
+        "they asked at",
+    )
     shutdown_seconds: float = Field(
         5,
         validation_alias="SHUTDOWN_SECONDS",
@@ -78,6 +84,19 @@ class LimitSettings(Group):
         validation_alias="MAX_UPLOAD_MB",
         gt=0,
         description="largest upload, in MiB; beyond: 413",
+    )
+    max_open_uploads: int = Field(
+        20,
+        validation_alias="MAX_OPEN_UPLOADS",
+        gt=0,
+        description="uploads one user may have under way; beyond: 429",
+    )
+    upload_expiry_hours: float = Field(
+        24,
+        validation_alias="UPLOAD_EXPIRY_HOURS",
+        gt=0,
+        le=8760,
+        description="how long an upload may be gone on with; then what came of it is removed",
     )
     max_audio_hours: float = Field(
         12,

@@ -201,7 +201,7 @@ class DiskFiles:
 
     def _begin(self, unfinished: "_Unfinished") -> None:
         self._ready()
-        with _folders_stay():
+        with folders_stay():
             unfinished.open()
 
     def _finish(self, unfinished: "_Unfinished", names: tuple[str, ...]) -> StoredFile:
@@ -218,7 +218,7 @@ class DiskFiles:
         )
 
     def _ready(self) -> None:
-        with _folders_stay():
+        with folders_stay():
             self._bucket.make()
             self._incoming.make()
         if not os.access(self._incoming.path, os.W_OK | os.X_OK):
@@ -226,8 +226,7 @@ class DiskFiles:
         self._check_room()
 
     def _check_room(self) -> None:
-        if shutil.disk_usage(self._root).free < self._reserve_bytes:
-            raise OSError(errno.ENOSPC, "The disk is full")
+        check_room(self._root, self._reserve_bytes)
 
     async def _off_loop(self, call: Callable[..., T], *arguments: object) -> T:
         """Run a call in a thread.
@@ -237,7 +236,7 @@ class DiskFiles:
         """
         loop = asyncio.get_running_loop()
         return await uninterrupted(
-            loop.run_in_executor(self._threads, _in_our_words, call, *arguments)
+            loop.run_in_executor(self._threads, in_our_words, call, *arguments)
         )
 
 
@@ -307,8 +306,18 @@ def _stored(found: Found) -> StoredFile:
     return StoredFile(key=found.key, size=found.size, modified_at=found.modified_at)
 
 
+def check_room(root: Path, size: int) -> None:
+    """Whether so many bytes are free on the disk of a folder.
+
+    Raises:
+        OSError: ``ENOSPC``, there are fewer.
+    """
+    if shutil.disk_usage(root).free < size:
+        raise OSError(errno.ENOSPC, "The disk is full")
+
+
 @contextmanager
-def _folders_stay() -> Iterator[None]:
+def folders_stay() -> Iterator[None]:
     """Whoever changes the folders below a writer breaks the storage; the key is not to blame."""
     try:
         yield
@@ -316,7 +325,14 @@ def _folders_stay() -> Iterator[None]:
         raise OSError(errno.EIO, "A folder of the storage went away") from error
 
 
-def _in_our_words(call: Callable[..., T], *arguments: object) -> T:
+def in_our_words(call: Callable[..., T], *arguments: object) -> T:
+    """Make a call, and turn what the file system says into our failures.
+
+    Raises:
+        FileNotFoundError: absence is for the caller to name.
+        InvalidInput: ``invalid_path``.
+        Unavailable: ``storage_full``, ``storage_unavailable``.
+    """
     with _translated():
         return call(*arguments)
 

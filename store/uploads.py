@@ -45,7 +45,10 @@ _FINISH: Final = (
 _SET_WANTED: Final = update(uploads).where(_OWN).values(wanted=bindparam("now_wanted"))
 _EXTEND: Final = update(uploads).where(_OWN).values(expires_at=bindparam("until", type_=Moment))
 _OPEN: Final = (
-    select(func.count(), func.min(uploads.c.expires_at, type_=Moment))
+    select(
+        func.count().label("number"),
+        func.min(uploads.c.expires_at, type_=Moment).label("first_expires_at"),
+    )
     .select_from(uploads.join(media, media.c.key == uploads.c.key, isouter=True))
     .where(
         UNFINISHED,
@@ -68,7 +71,7 @@ _ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtext('uploads' ||
 class OpenUploads(NamedTuple):
     """How many uploads a user has under way, and when the first of them expires."""
 
-    count: int
+    number: int
     first_expires_at: datetime | None
 
 
@@ -82,8 +85,9 @@ class Uploads:
         """Uploads that hold a place; nobody adds one of this user's until the transaction ends."""
         if self._session.dialect == "postgresql":
             await self._session.rows(_ONE_AT_A_TIME, {"own_user": user_id})
-        row = await self._session.row(_OPEN, {"own_user": user_id, "now": self._session.now})
-        return OpenUploads(*row) if row is not None else OpenUploads(0, None)
+        values = {"own_user": user_id, "now": self._session.now}
+        [row] = await self._session.rows(_OPEN, values)
+        return OpenUploads(row.number, row.first_expires_at)
 
     async def add(self, upload: UploadSession) -> None:
         """Remember an upload of which nothing has come yet."""

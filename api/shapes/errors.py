@@ -50,7 +50,12 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, tuple[str, dict[str, Any]]]]]] = {
             "already_running": ("The memo is being transcribed", {}),
             "job_ended": ("The job has ended", {}),
             "key_in_use": ("A request with this Idempotency-Key is still in flight", {}),
+            "offset_mismatch": ("The upload goes on at byte 8388608", {}),
         },
+    ),
+    412: (
+        "Another version of the TUS protocol than 1.0.0.",
+        {"unsupported_version": ("Tus-Resumable must be 1.0.0", {})},
     ),
     413: ("More bytes than are taken.", {"too_large": ("The file is larger than 2048 MB", {})}),
     415: (
@@ -66,9 +71,20 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, tuple[str, dict[str, Any]]]]]] = {
             )
         },
     ),
+    423: (
+        "Somebody else is at work on it; a moment later it may be free.",
+        {"locked": ("Somebody else sends bytes of this upload now", {})},
+    ),
     429: (
-        "Too many requests within a minute.",
-        {"rate_limited": ("Rate limit of 100 requests per minute exceeded", {})},
+        "Too many requests within a minute, or too many uploads under way.",
+        {
+            "rate_limited": ("Rate limit of 100 requests per minute exceeded", {}),
+            "too_many_uploads": ("There are 20 uploads under way already", {}),
+        },
+    ),
+    460: (
+        "Other bytes came than the Upload-Checksum says; none of them is kept.",
+        {"checksum_mismatch": ("The bytes do not come to their Upload-Checksum", {})},
     ),
     503: (
         "A dependency is away, or the route is closed; the same request may be sent again later.",
@@ -98,7 +114,7 @@ def _response(status: int) -> dict[str, Any]:
         "model": ErrorAnswer,
         "content": {"application/json": {"examples": named}},
     }
-    if status in {409, 429, 503}:
+    if status in {409, 423, 429, 503}:
         response["headers"] = _RETRY
     return response
 

@@ -53,7 +53,7 @@ async def test_an_expired_upload_is_not_found_and_is_listed_to_be_cleared(
     later = opened(clock=lambda: now + timedelta(hours=2, seconds=1))
     async with later.read() as tx:
         assert await tx.uploads.find(upload.id, user) is None
-        assert (await tx.uploads.open(user)).count == 0
+        assert (await tx.uploads.open(user)).number == 0
         assert await tx.uploads.expired(older_than_seconds=3600, passing=(), limit=9) == [upload]
         assert await tx.uploads.expired(older_than_seconds=3700, passing=(), limit=9) == []
         passed = await tx.uploads.expired(older_than_seconds=3600, passing=[upload.id], limit=9)
@@ -103,7 +103,7 @@ async def test_open_uploads_are_counted_for_their_owner_until_finished_or_become
         # A memo over it says that a signed upload has come; bytes through here are still to come.
         for upload in (second, signed):
             await tx.media.claim(upload.key, user, str(uuid4()))
-        assert (await tx.uploads.open(user)).count == 1
+        assert (await tx.uploads.open(user)).number == 1
 
 
 async def test_users_who_begin_uploads_at_once_are_counted_one_after_another(
@@ -113,7 +113,7 @@ async def test_users_who_begin_uploads_at_once_are_counted_one_after_another(
 
     async def begin(database: Database) -> bool:
         async with database.write() as tx:
-            if (await tx.uploads.open(user)).count >= 2:
+            if (await tx.uploads.open(user)).number >= 2:
                 return False
             await asyncio.sleep(0.02)
             upload = new_upload(user)
