@@ -42,6 +42,8 @@ TAGS: Final[list[dict[str, Any]]] = [
         "name": "Webhooks",
         "description": "Events sent to addresses of one's own, signed by Standard Webhooks 1.0.",
     },
+    {"name": "Internal", "description": "What trusted services tell; `X-Service-Key`."},
+    {"name": "Vendors", "description": "Where vendors tell that something is done."},
     {"name": "Operations", "description": "Health, numbers and keys; no token."},
 ]
 

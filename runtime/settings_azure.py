@@ -133,6 +133,18 @@ class AzureSettings(Group):
         gt=0,
         description="first pause between two looks at a batch job, growing to 300",
     )
+    speech_webhook_secret: SecretStr | None = Field(
+        None,
+        validation_alias="AZURE_SPEECH_WEBHOOK_SECRET",
+        description="secret of the speech resource's webhook, which ends the pause between two "
+        "looks at a batch job; unset: `/webhooks/azure-speech` is closed",
+    )
+    events_key: SecretStr | None = Field(
+        None,
+        validation_alias="AZURE_EVENTS_KEY",
+        description="key in the address of the Event Grid subscription, likewise; unset: "
+        "`/webhooks/azure-events` is closed",
+    )
     storage_account_name: str | None = Field(
         None,
         validation_alias="AZURE_STORAGE_ACCOUNT_NAME",

@@ -11,9 +11,11 @@ from api.routes import (
     language,
     memories,
     memos,
+    outside,
     transcripts,
     upload_sessions,
     uploads,
+    vendor_events,
     webhook_endpoints,
     webhook_messages,
 )
@@ -32,6 +34,8 @@ ROUTERS: Final = (
     credits_router,
     webhook_endpoints.router,
     webhook_messages.router,
+    outside.router,
+    vendor_events.router,
     health.router,
     documents.router,
 )
