@@ -98,6 +98,9 @@ class FetchActivities:
             container = CONTAINERS[sniff(head[:HEAD_BYTES])]
             key = str(PurePosixPath(job.audio_path).with_suffix(f".{container.extension}"))
             async with self._database.write() as tx:
+                state = await tx.jobs.state(job.job_id, job.user_id)
+                if state is None or state.final:
+                    raise Conflict("The job has ended", code="job_ended")
                 # A work file until all of it is there: what is left of a fetch goes with its job.
                 await tx.media.add(
                     key, job.user_id, kind=MediaKind.WORK, memo_id=job.memo_id, job_id=job.job_id

@@ -40,6 +40,7 @@ class MediaHost:
         """Place a recording; its path with the query."""
         self.files[name] = (content, media_type)
         if not secret:
+            self.secrets.pop(name, None)
             return f"/{name}"
         self.secrets[name] = secret
         return f"/{name}?{SECRET}={secret}"
