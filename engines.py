@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 from uuid import uuid4
 
 from activities.batch import BatchEngine
-from activities.ports import Headliner, MediaTools, Transcriber, VoiceActivity
+from activities.language_ports import LanguageModel
+from activities.ports import MediaTools, Transcriber, VoiceActivity
 from contracts.audio import AudioFacts, as_converted
 from contracts.batch import staging_key
 from contracts.errors import InvalidInput, ProviderFailure
@@ -26,7 +27,6 @@ from providers.azure_speech import AzureSpeech, SpeechCredential
 from providers.egress import Outside
 from providers.gemini_client import GeminiServer
 from providers.gemini_transcription import GeminiTranscription
-from providers.language_chain import ChainHeadliner
 from providers.language_setup import language_chain
 from providers.media_tools import MediaTools as Tools
 from providers.openai_transcription import OpenAITranscription
@@ -57,7 +57,7 @@ class Engines:
     tools: MediaTools
     voice: VoiceActivity
     transcribers: Mapping[str, Transcriber]
-    headliner: Headliner
+    language: LanguageModel
     batches: Mapping[str, BatchEngine] = field(default_factory=dict)
     tiers: tuple[str, ...] = ()
     outside_seconds: float = 0.0
@@ -111,7 +111,7 @@ async def open_engines(settings: Settings, stack: AsyncExitStack) -> Engines:
         voice=sphinx,
         transcribers=tiers.transcribers(),
         batches=tiers.batches(),
-        headliner=ChainHeadliner(chain),
+        language=chain,
         tiers=settings.tiers,
         outside_seconds=settings.transcription.external_transcript_timeout_seconds,
     )

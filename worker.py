@@ -22,9 +22,12 @@ from temporalio.worker import (
 
 from activities.audio import AudioActivities, AudioLimits
 from activities.batch import BatchActivities
+from activities.blueprint import BlueprintActivities
+from activities.endings import Endings
 from activities.erase import EraseActivities
 from activities.fetch import FetchActivities, FetchLimits
 from activities.headline import HeadlineActivities
+from activities.language import LanguageActivities
 from activities.memo import MemoActivities
 from activities.outside import OutsideActivities
 from activities.reconcile import ReconcileActivities, ReconcileAges
@@ -44,6 +47,7 @@ from runtime.temporal_jobs import TemporalJobs
 from store.database import Database
 from store.files import open_files
 from workflows.erase import EraseWorkflow
+from workflows.language import LanguageWorkflow
 from workflows.memo import MemoWorkflow
 from workflows.reconcile import ReconcileWorkflow
 from workflows.webhooks import WebhookDeliveryWorkflow
@@ -52,6 +56,7 @@ Activity = Callable[..., Any]
 
 WORKFLOWS: Final = (
     MemoWorkflow,
+    LanguageWorkflow,
     WebhookDeliveryWorkflow,
     EraseWorkflow,
     ReconcileWorkflow,
@@ -195,9 +200,12 @@ async def assemble(
             max_bytes=settings.limits.max_upload_mb << 20, tries=settings.egress.fetch_tries
         ),
     )
-    headline = HeadlineActivities(database, engines.headliner)
-    erase = EraseActivities(database, files, jobs, memo)
-    reconcile = ReconcileActivities(database, files, jobs, memo, ReconcileAges())
+    headline = HeadlineActivities(database, engines.language)
+    language = LanguageActivities(database, engines.language, bounds)
+    blueprint = BlueprintActivities(database)
+    endings = Endings(database, memo, language)
+    erase = EraseActivities(database, files, jobs, endings)
+    reconcile = ReconcileActivities(database, files, jobs, endings, ReconcileAges())
     return [
         memo.reserve,
         memo.settle,
@@ -218,6 +226,10 @@ async def assemble(
         outside.end_outside,
         outside.adopt_outside,
         headline.headline,
+        blueprint.order,
+        language.reserve,
+        language.write,
+        language.end,
         webhooks.deliver,
         erase.stop_memo,
         erase.erase_memo,

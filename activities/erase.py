@@ -2,12 +2,12 @@
 
 from temporalio import activity
 
-from activities.memo import MemoActivities
+from activities.endings import Endings
 from activities.ports import Database, Files, JobStarter
 from contracts import ids
 from contracts.errors import NotThereYet
-from contracts.jobs import JobState, Step
-from contracts.memo import EndMemo, EraseJob, EraseReceipt, MemoJob
+from contracts.jobs import JobState, StaleJob, Step
+from contracts.memo import EraseJob, EraseReceipt
 
 STOP_PAUSE_SECONDS = 1.0
 
@@ -16,39 +16,41 @@ class EraseActivities:
     """Each may be done again from the start: what is gone already counts nothing."""
 
     def __init__(
-        self, database: Database, files: Files, starter: JobStarter, memo: MemoActivities
+        self, database: Database, files: Files, starter: JobStarter, endings: Endings
     ) -> None:
         self._database = database
         self._files = files
         self._starter = starter
-        self._memo = memo
+        self._endings = endings
 
     @activity.defn(name="stop_memo")
     async def stop_memo(self, job: EraseJob) -> None:
-        """Cancel the memo's own job and wait until it has ended.
+        """Cancel the memo's own job and those that write about it; wait until they have ended.
 
         Raises:
-            NotThereYet: it is still ending; asked again in a second.
+            NotThereYet: one is still ending; asked again in a second.
         """
         memo_job = ids.memo_job(job.memo_id)
         async with self._database.read() as tx:
             state = await tx.jobs.state(memo_job, job.user_id)
-        if state is None or state.final:
-            return
-        if not await self._starter.cancel(memo_job):
-            await self._end_without_workflow(memo_job, job.user_id)
-            return
-        raise NotThereYet(
-            "The memo's job is still ending", code="job_ending", retry_after=STOP_PAUSE_SECONDS
-        )
+            at_work = list(await tx.language.at_work_on(job.memo_id, job.user_id))
+            if state is not None and not state.final:
+                own = await tx.jobs.described(memo_job, job.user_id)
+                at_work += [] if own is None else [own]
+        ending = [each.id for each in at_work if not await self._stopped(each)]
+        if ending:
+            raise NotThereYet(
+                "A job of the memo is still ending",
+                code="job_ending",
+                retry_after=STOP_PAUSE_SECONDS,
+            )
 
-    async def _end_without_workflow(self, memo_job: str, user_id: str) -> None:
-        async with self._database.read() as tx:
-            found = await tx.jobs.described(memo_job, user_id)
-        if found is not None:
-            memo = MemoJob.model_validate(found.request)
-            await self._memo.discard_work(memo)
-            await self._memo.end(EndMemo(job=memo, state=JobState.CANCELLED))
+    async def _stopped(self, job: StaleJob) -> bool:
+        """Whether it has ended: at once when it has no workflow."""
+        if await self._starter.cancel(job.id):
+            return False
+        await self._endings.end(job, JobState.CANCELLED)
+        return True
 
     @activity.defn(name="erase_memo")
     async def erase_memo(self, job: EraseJob) -> EraseReceipt:
@@ -62,10 +64,11 @@ class EraseActivities:
             files += await self._files.delete(key)
             activity.heartbeat(files)
         async with self._database.write() as tx:
+            requests = await tx.language.erase(job.memo_id, job.user_id)
             rows = await tx.memos.erase(job.memo_id, job.user_id)
             for key in keys:
                 await tx.media.remove(key, job.user_id)
-            receipt = rows.model_copy(update={"files": files})
+            receipt = rows.model_copy(update={"files": files, "requests": requests})
             await tx.jobs.move(
                 job.job_id,
                 job.user_id,

@@ -104,7 +104,7 @@ class MemoActivities:
                     job.user_id,
                     TRANSCRIPTION,
                     _STATUS[order.state],
-                    **_reason(order.failure),
+                    **reason(order.failure),
                 )
             if order.headline_failure is not None:
                 await tx.memos.set_processing(
@@ -112,8 +112,10 @@ class MemoActivities:
                     job.user_id,
                     HEADLINE,
                     MemoStatus.FAILED,
-                    **_reason(order.headline_failure),
+                    **reason(order.headline_failure),
                 )
+            if order.headline_failure is not None or order.state is JobState.CANCELLED:
+                await tx.language.drop_notes(job.job_id, job.user_id)
             await tx.jobs.move(
                 job.job_id,
                 job.user_id,
@@ -137,7 +139,8 @@ class MemoActivities:
         return len(keys)
 
 
-def _reason(failure: JobFailure | None) -> dict[str, str]:
+def reason(failure: JobFailure | None) -> dict[str, str]:
+    """A failure as ``metadata.processing`` tells it."""
     if failure is None:
         return {}
     return {"error": failure.message, "error_code": failure.code}

@@ -24,9 +24,8 @@ from activities.row_ports import (
     Transcripts,
 )
 from contracts.audio import AudioFacts, StoredFile
-from contracts.headline import Headline
 from contracts.tiers import Capabilities
-from contracts.transcript import Transcript, TranscriptPart
+from contracts.transcript import TranscriptPart
 from contracts.values import Value
 
 
@@ -208,21 +207,6 @@ class Transcriber(Protocol):
             ProviderFailure: one of its classes; nothing yielded so far is lost.
 
         Closing the iterator, or cancelling it, ends the call to the vendor.
-        """
-
-
-class Headliner(Protocol):
-    """Makes headline and intro of a transcript."""
-
-    @property
-    def provider(self) -> str:
-        """Name of the engine on the result."""
-
-    async def headline(self, transcript: Transcript, language: str | None) -> Headline:
-        """A headline of at most 60 characters and an intro of two or three sentences.
-
-        Raises:
-            ProviderFailure: nothing usable came of it.
         """
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
-from activities.memo import MemoActivities
+from activities.endings import Endings
 from activities.outside import OutsideDelivery
 from activities.ports import Database, Files, JobStarter
 from activities.webhooks import OverdueWebhooks
 from contracts import ids
-from contracts.jobs import JobFailure, JobState, StaleJob, Step
-from contracts.memo import EndMemo, Healed, MemoJob
+from contracts.jobs import JobFailure, JobState, StaleJob
+from contracts.memo import Healed
 
 PAGE = 200
 LOST = JobFailure(
@@ -43,13 +43,13 @@ class ReconcileActivities:
         database: Database,
         files: Files,
         starter: JobStarter,
-        memo: MemoActivities,
+        endings: Endings,
         ages: ReconcileAges,
     ) -> None:
         self._database = database
         self._files = files
         self._starter = starter
-        self._memo = memo
+        self._endings = endings
         self._ages = ages
 
     @activity.defn(name="heal")
@@ -75,18 +75,9 @@ class ReconcileActivities:
         ended = 0
         async for job in self._stale(JobState.RUNNING, self._ages.running):
             if not await self._starter.running(job.id):
-                await self._lost(job)
+                await self._endings.end(job, JobState.FAILED, LOST)
                 ended += 1
         return ended
-
-    async def _lost(self, job: StaleJob) -> None:
-        if job.kind == ids.MEMO:
-            memo = MemoJob.model_validate(job.request)
-            await self._memo.discard_work(memo)
-            await self._memo.end(EndMemo(job=memo, state=JobState.FAILED, failure=LOST))
-            return
-        async with self._database.write() as tx:
-            await tx.jobs.move(job.id, job.user_id, JobState.FAILED, step=Step.DONE, failure=LOST)
 
     async def _heal_holds(self) -> int:
         released, after = 0, ""

@@ -9,14 +9,19 @@ import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import engines
 import worker as product
 from contracts.audio import AudioFacts
 from contracts.headline import Headline
+from contracts.language import Purpose, Usage
+from contracts.language_setup import LOCAL
 from contracts.tiers import Capabilities
-from contracts.transcript import Transcript, TranscriptPart, Utterance
+from contracts.transcript import TranscriptPart, Utterance
+from providers.language_chain import LanguageChain
+from providers.language_errand import By, Errand
+from providers.language_tasks import Task
 from runtime import logs
 from runtime.settings import Settings, load
 from runtime.temporal import connect
@@ -53,15 +58,23 @@ class ExactVendor:
         yield TranscriptPart(start=0.0, end=facts.seconds, utterances=(said,))
 
 
-class InstantHeadliner:
-    """Knows the headline already."""
+class InstantTier:
+    """Knows the headline already; an engine of our own, like the local one."""
 
-    provider = "instant"
+    by = By(LOCAL, "instant", "instant")
 
-    async def headline(self, transcript: Transcript, language: str | None) -> Headline:
-        """The same for every transcript."""
-        del transcript, language
-        return Headline(title="All of it", intro="It was said.", engine=self.provider)
+    async def write(self, task: Task[Any, Any], errand: Errand) -> tuple[Any, None]:
+        """The same for every transcript; the task is a headline's."""
+        del task
+
+        async def written() -> tuple[Headline, Usage]:
+            headline = Headline(title="All of it", intro="It was said.", engine=self.by.engine)
+            return headline, Usage()
+
+        return await errand.call(self.by, Purpose.WRITE, errand.size, written), None
+
+    async def aclose(self) -> None:
+        """Nothing was opened."""
 
 
 async def exact_engines(settings: Settings, stack: AsyncExitStack) -> engines.Engines:
@@ -73,7 +86,7 @@ async def exact_engines(settings: Settings, stack: AsyncExitStack) -> engines.En
             "a-second": ExactVendor(AFTER_A_SECOND, 1),
         },
         tiers=("at-once", "a-second"),
-        headliner=InstantHeadliner(),
+        language=LanguageChain([InstantTier()]),
     )
 
 

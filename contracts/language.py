@@ -5,7 +5,7 @@ None of these values travels through Temporal: they hold what was said.
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Generic, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
 from contracts.tiers import AttemptOutcome
 from contracts.transcript import Transcript
@@ -20,6 +20,10 @@ class Use(StrEnum):
     COMBINE = "combine"
     MEMORY = "memory"
     BLUEPRINT = "blueprint"
+
+
+USES: Final = frozenset(use.value for use in Use)
+"""Kinds of the jobs in which something is written."""
 
 
 class Source(Value):

@@ -1,7 +1,7 @@
 """Language models in the configured order: the first that can serve does."""
 
 from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -13,11 +13,8 @@ from contracts.language import (
     LanguageRequest,
     Memories,
     Memory,
-    ModelCall,
-    Source,
     Written,
 )
-from contracts.transcript import Transcript
 from contracts.values import Value
 from providers.language_errand import Errand, Workbook
 from providers.language_tasks import BLUEPRINT, COMBINE, HEADLINE, MEMORY, QUESTION, Task
@@ -104,34 +101,3 @@ def _in_vain(failed: Sequence[ProviderFailure]) -> ProviderFailure:
         waits = [each.retry_after for each in busy if each.retry_after is not None]
         return ProviderBusy(busy[-1].message, retry_after=min(waits, default=None))
     return failed[-1] if failed else ProviderOut("No language model is configured")
-
-
-class Unrecorded:
-    """A workbook that keeps nothing."""
-
-    async def began(self, call: ModelCall) -> None:
-        """Nobody asks."""
-
-    async def ended(self, call: ModelCall) -> None:
-        """Nobody asks."""
-
-    async def notes(self, key: str) -> str | None:  # noqa: ARG002 - as the port has it
-        """There are none."""
-        return None
-
-    async def keep_notes(self, key: str, notes: str) -> None:
-        """Forgotten."""
-
-
-class ChainHeadliner:
-    """The chain as ``Headliner`` of ``activities.ports``."""
-
-    provider: Final = "language"
-
-    def __init__(self, chain: LanguageChain) -> None:
-        self._chain = chain
-
-    async def headline(self, transcript: Transcript, language: str | None) -> Headline:
-        """A headline of at most 60 characters and an intro of two or three sentences."""
-        request = LanguageRequest(sources=(Source(transcript=transcript),), language=language)
-        return (await self._chain.headline(request, Unrecorded())).text

@@ -21,12 +21,13 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts import ids
 from contracts.errors import Unavailable
 from contracts.jobs import LONGEST_JOB_SECONDS
+from contracts.language import USES, Use
 from contracts.queues import MAIN
 from contracts.values import Value
 
-JOB_KIND: Final = SearchAttributeKey.for_keyword("JobKind")
-USER_ID: Final = SearchAttributeKey.for_keyword("UserId")
-SUBJECT_ID: Final = SearchAttributeKey.for_keyword("SubjectId")
+JOB_KIND: Final = SearchAttributeKey.for_keyword(ids.JOB_KIND)
+USER_ID: Final = SearchAttributeKey.for_keyword(ids.USER_ID)
+SUBJECT_ID: Final = SearchAttributeKey.for_keyword(ids.SUBJECT_ID)
 
 RPC_TIMEOUT: Final = timedelta(seconds=5)
 LONGEST_JOB: Final = timedelta(seconds=LONGEST_JOB_SECONDS)
@@ -34,6 +35,11 @@ LONGEST_JOB: Final = timedelta(seconds=LONGEST_JOB_SECONDS)
 SUMMARIES: Final[Mapping[str, str]] = {
     "memo": "Transcribe one recording",
     "erase": "Erase one memo for good",
+    Use.HEADLINE: "Write headline and intro of a memo",
+    Use.QUESTION: "Answer a question about a memo",
+    Use.COMBINE: "Combine memos into one",
+    Use.MEMORY: "Write what a prompt asks for",
+    Use.BLUEPRINT: "Write what a blueprint asks for",
     ids.WEBHOOK_DELIVERY: "Deliver a webhook that is still to be delivered",
 }
 
@@ -64,7 +70,8 @@ class TemporalJobs:
         Raises:
             Unavailable: Temporal does not answer.
         """
-        subject = job_id.removeprefix(f"{kind}-")
+        written = kind in USES
+        subject = request["subject_id"] if written else job_id.removeprefix(f"{kind}-")
         attributes = TypedSearchAttributes(
             [
                 SearchAttributePair(JOB_KIND, kind),
@@ -75,7 +82,7 @@ class TemporalJobs:
         with _answering("start"):
             try:
                 await self._client.start_workflow(
-                    kind,
+                    ids.LANGUAGE if written else kind,
                     dict(request),
                     id=job_id,
                     task_queue=MAIN,

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         ListenForSpeech,
         MemoJob,
         MemoResult,
+        OrderBlueprint,
         ProbedAudio,
         Reserved,
         SettleMemo,
@@ -36,6 +37,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.transcript import TranscriptRef
     from workflows import policies
     from workflows.batch import transcribe_in_batch
+    from workflows.blueprint import write_memories
     from workflows.fetch import fetched
     from workflows.long_audio import LongAudio, longest_chunk
     from workflows.outside import Outsiders
@@ -97,7 +99,7 @@ class MemoWorkflow:
         if transcript is None:
             return await self._nothing_said()
         charged = await self._settle(transcript)
-        headline_failure = await self._headline(transcript)
+        headline_failure = await self._enrich(transcript)
         return await self._announce(transcript, charged, headline_failure)
 
     async def _transcript(self) -> TranscriptRef | None:
@@ -236,6 +238,14 @@ class MemoWorkflow:
     async def _settle(self, transcript: TranscriptRef) -> int:
         order = SettleMemo(job=self._job, transcript=transcript, seconds=transcript.seconds)
         return await short_step(MemoActivities.settle, order)
+
+    async def _enrich(self, transcript: TranscriptRef) -> JobFailure | None:
+        """Headline, and beside it the memories of a blueprint; why there is no headline."""
+        if self._job.blueprint_id is None:
+            return await self._headline(transcript)
+        order = OrderBlueprint(job=self._job, language=transcript.language)
+        failure, _ = await asyncio.gather(self._headline(transcript), write_memories(order))
+        return failure
 
     async def _headline(self, transcript: TranscriptRef) -> JobFailure | None:
         """Headline and intro; a memo without them is complete, with the reason kept."""

@@ -60,6 +60,12 @@ HEADLINE_TRY: Final = timedelta(minutes=3)
 HEADLINE_IN_ALL: Final = timedelta(minutes=15)
 """A memo without a headline is complete: this must not hold it back for long."""
 
+WRITE_TRY: Final = timedelta(hours=1)
+"""One try of something to be written: many calls, when what is to be read is long."""
+
+BLUEPRINT_WAIT: Final = timedelta(minutes=15)
+"""How long a memo waits for the memories of its blueprint; then it is complete without."""
+
 CALL_MARGIN: Final = timedelta(seconds=60)
 """What an activity has beyond the vendor's own bound, to record how the call ended."""
 
@@ -83,6 +89,7 @@ def call_time(call_seconds: float, audio_seconds: float) -> timedelta:
     """Bound of one transcription: the vendor's, or what the slowest local engine needs."""
     slowest = timedelta(seconds=audio_seconds * LOCAL_SPEED)
     return max(timedelta(seconds=call_seconds), slowest) + CALL_MARGIN
+
 
 WEBHOOK_TRY: Final = timedelta(seconds=60)
 """One attempt of each message of a step, all at once: 15 s each and the database around them."""

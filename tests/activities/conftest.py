@@ -8,9 +8,13 @@ import pytest
 
 from contracts import ids
 from contracts.audio import MediaKind
+from contracts.language import Use
+from contracts.language_job import LanguageJob, LanguageOrder
 from contracts.memo import MemoJob
 from store import schema
 from store.database import Database
+from tests.activities.writing import ASK, Bench, NewBench, transcribed
+from tests.fakes.scripted_model import ScriptedModel
 
 NewMemo = Callable[..., Awaitable[MemoJob]]
 
@@ -26,7 +30,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 @pytest.fixture
 def new_memo(database: Database) -> NewMemo:
     async def new(**fields: object) -> MemoJob:
-        memo_id, user_id = str(uuid.uuid4()), str(uuid.uuid4())
+        memo_id, user_id = str(uuid.uuid4()), str(fields.get("user_id", uuid.uuid4()))
         job = MemoJob(
             job_id=ids.memo_job(memo_id),
             memo_id=memo_id,
@@ -58,3 +62,43 @@ def new_memo(database: Database) -> NewMemo:
         return job
 
     return new
+
+
+@pytest.fixture
+def bench(database: Database, new_memo: NewMemo) -> NewBench:
+    async def build(
+        use: Use = Use.QUESTION,
+        order: LanguageOrder = ASK,
+        model: ScriptedModel | None = None,
+        *,
+        memos: int = 1,
+        reserved: bool = True,
+    ) -> Bench:
+        read = [await transcribed(database, await new_memo())]
+        user_id = read[0].user_id
+        while len(read) < memos:
+            read += [await transcribed(database, await new_memo(user_id=user_id))]
+        job = LanguageJob(
+            job_id=ids.language_job(use, str(uuid.uuid4())),
+            use=use,
+            user_id=user_id,
+            subject_id=str(uuid.uuid4()) if use is Use.COMBINE else read[0].memo_id,
+            memo_ids=tuple(memo.memo_id for memo in read),
+            price=0 if use is Use.HEADLINE else 5,
+        )
+        async with database.write() as tx:
+            await tx.jobs.create(
+                job.job_id,
+                user_id,
+                kind=use,
+                subject_id=job.subject_id,
+                request=job.model_dump(mode="json"),
+                deadline_seconds=3600,
+            )
+            await tx.language.order(job, order)
+        made = Bench(database, model or ScriptedModel(), job)
+        if reserved:
+            await made.activities.reserve(job)
+        return made
+
+    return build

@@ -24,7 +24,8 @@ from contracts.tiers import Capabilities, TierOffer
 from contracts.transcript import join_parts
 from store.database import Database
 from tests.activities.conftest import NewMemo
-from tests.fakes.ports import FACTS, MemoryFiles, ScriptedHeadliner, ScriptedTools, part
+from tests.fakes.ports import FACTS, MemoryFiles, ScriptedTools, part
+from tests.fakes.scripted_model import ScriptedModel
 
 WAV_ONLY = TierOffer(
     name="local", provider="p", capabilities=Capabilities(containers=frozenset({"wav"}))
@@ -212,12 +213,12 @@ async def test_a_storage_that_fails_ends_the_cutting_too(
 
 
 async def headline_of(
-    database: Database, job: MemoJob, headliner: ScriptedHeadliner, text: str = "hello world"
+    database: Database, job: MemoJob, model: ScriptedModel, text: str = "hello world"
 ) -> None:
     async with database.write() as tx:
         transcript = join_parts([part(0, 90, text)], 90)
         ref = await tx.transcripts.save(job.job_id, job.user_id, job.memo_id, "local", transcript)
-    activities = HeadlineActivities(database, headliner)
+    activities = HeadlineActivities(database, model)
     order = HeadlineMemo(job=job, transcript=ref)
     await ActivityEnvironment().run(activities.headline, order)
 
@@ -225,10 +226,10 @@ async def headline_of(
 async def test_a_headline_is_written_on_the_memo_in_the_language_heard(
     database: Database, new_memo: NewMemo
 ) -> None:
-    bench, headliner = Bench(database), ScriptedHeadliner()
+    bench, model = Bench(database), ScriptedModel()
     job = await bench.ready(await new_memo())
-    await headline_of(database, job, headliner)
-    assert headliner.languages == ["en-US"]
+    await headline_of(database, job, model)
+    assert [request.language for request in model.requests] == ["en-US"]
     async with database.read() as tx:
         row = await tx.memos.find(job.memo_id, job.user_id)
     assert row is not None
@@ -240,7 +241,7 @@ async def test_a_title_the_user_wrote_is_kept(database: Database, new_memo: NewM
     job = await bench.ready(await new_memo())
     async with database.write() as tx:
         await tx.memos.patch(job.memo_id, job.user_id, title="Mine")
-    await headline_of(database, job, ScriptedHeadliner())
+    await headline_of(database, job, ScriptedModel())
     async with database.read() as tx:
         row = await tx.memos.find(job.memo_id, job.user_id)
     assert row is not None
@@ -253,7 +254,7 @@ async def test_a_failed_headline_writes_nothing_over_the_old_title(
     bench = Bench(database)
     job = await bench.ready(await new_memo())
     with pytest.raises(ProviderBroken):
-        await headline_of(database, job, ScriptedHeadliner(ProviderBroken("empty")))
+        await headline_of(database, job, ScriptedModel(ProviderBroken("empty")))
     async with database.read() as tx:
         row = await tx.memos.find(job.memo_id, job.user_id)
     assert row is not None

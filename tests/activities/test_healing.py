@@ -3,9 +3,12 @@
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities.endings import Endings
 from activities.erase import EraseActivities
+from activities.language import LanguageActivities
 from activities.memo import MemoActivities
 from activities.reconcile import ReconcileActivities, ReconcileAges
+from activities.transcription import TierBounds
 from contracts import ids
 from contracts.audio import MediaKind
 from contracts.errors import NotThereYet, Unavailable
@@ -15,6 +18,7 @@ from contracts.transcript import join_parts
 from store.database import Database
 from tests.activities.conftest import NewMemo
 from tests.fakes.ports import MemoryFiles, RecordingStarter, part
+from tests.fakes.scripted_model import ScriptedModel
 
 AT_ONCE = ReconcileAges(queued=0, running=0, file=0)
 
@@ -25,8 +29,11 @@ class Bench:
         self.files = MemoryFiles()
         self.starter = RecordingStarter()
         self.memo = MemoActivities(database, self.files)
-        self.reconcile = ReconcileActivities(database, self.files, self.starter, self.memo, ages)
-        self.eraser = EraseActivities(database, self.files, self.starter, self.memo)
+        bounds = TierBounds(tries=2, backoff_seconds=2)
+        self.language = LanguageActivities(database, ScriptedModel(), bounds)
+        endings = Endings(database, self.memo, self.language)
+        self.reconcile = ReconcileActivities(database, self.files, self.starter, endings, ages)
+        self.eraser = EraseActivities(database, self.files, self.starter, endings)
 
     async def heal(self) -> Healed:
         return await ActivityEnvironment().run(self.reconcile.heal)

@@ -6,8 +6,7 @@ import pytest
 
 from contracts.headline import MAX_CHARACTERS
 from contracts.language import LanguageRequest, MemoryPrompt, Source
-from contracts.transcript import Transcript
-from providers.language_chain import ChainHeadliner, LanguageChain
+from providers.language_chain import LanguageChain
 from providers.language_tiers import LocalTier
 from providers.local_language import LocalLanguage
 from providers.local_phrases import PHRASES
@@ -135,14 +134,6 @@ async def test_it_reads_all_of_a_long_recording_in_one_call_of_its_own(
     assert (written.tier, written.provider, written.prompt) == ("local", "local", None)
     assert len(book.over) == 1
     assert written.usage.input_tokens == 0
-
-
-async def test_the_chain_serves_as_headliner(chain: LanguageChain) -> None:
-    headliner = ChainHeadliner(chain)
-    transcript: Transcript = spoken(*BESPRECHUNG)
-    headline = await headliner.headline(transcript, "de-DE")
-    assert headline.title
-    assert headliner.provider == "language"
 
 
 def test_every_language_has_all_its_labels() -> None:

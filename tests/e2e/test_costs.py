@@ -99,7 +99,7 @@ async def test_a_memo_in_a_format_the_vendor_takes(site: Site, tmp_path: Path) -
             site, await site.memo(wav, heartbeat_seconds=60)
         )  # children of the pools are started once
         assert await cost_of(site, await site.memo(wav, heartbeat_seconds=60)) == Cost(
-            actions=7, events=26, statements=41, commits=7, processes=0, vendor_calls=1
+            actions=7, events=26, statements=43, commits=7, processes=0, vendor_calls=1
         )
 
 
@@ -108,5 +108,5 @@ async def test_a_memo_that_has_to_be_converted(site: Site, tmp_path: Path) -> No
     async with site.working():
         await cost_of(site, await site.memo(aiff, heartbeat_seconds=60))
         assert await cost_of(site, await site.memo(aiff, heartbeat_seconds=60)) == Cost(
-            actions=8, events=33, statements=48, commits=10, processes=1, vendor_calls=1
+            actions=8, events=33, statements=50, commits=10, processes=1, vendor_calls=1
         )

@@ -8,9 +8,8 @@ from typing import Any
 
 from contracts.audio import AudioFacts, StoredFile
 from contracts.errors import Failure, NotFound
-from contracts.headline import Headline
 from contracts.tiers import Capabilities
-from contracts.transcript import Transcript, TranscriptPart, Utterance, Word
+from contracts.transcript import TranscriptPart, Utterance, Word
 from contracts.values import Value
 
 FACTS = AudioFacts(
@@ -147,22 +146,6 @@ class ScriptedTranscriber:
             if isinstance(entry, BaseException):
                 raise entry
             yield entry
-
-
-class ScriptedHeadliner:
-    """One headline, or one failure."""
-
-    provider = "scripted"
-
-    def __init__(self, failure: Failure | None = None) -> None:
-        self.failure = failure
-        self.languages: list[str | None] = []
-
-    async def headline(self, transcript: Transcript, language: str | None) -> Headline:
-        self.languages.append(language)
-        if self.failure is not None:
-            raise self.failure
-        return Headline(title="A title", intro="One. Two.", engine="scripted 1")
 
 
 class RecordingStarter:

@@ -1,0 +1,262 @@
+"""What language models write: held, written, recorded and charged once."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from temporalio import activity
+
+from activities.language_ports import LanguageModel
+from activities.liveness import alive
+from activities.memo import HEADLINE, reason
+from activities.ports import Database, Transaction
+from activities.transcription import TierBounds
+from activities.workbook import JobWorkbook
+from contracts import ids
+from contracts.errors import Conflict, NotFound, ProviderBusy, ProviderFailure
+from contracts.headline import Headline
+from contracts.jobs import JobState, Step
+from contracts.language import Combination, LanguageRequest, Use, Written
+from contracts.language_job import (
+    EndLanguage,
+    LanguageJob,
+    LanguageOrder,
+    LanguageReserved,
+    LanguageResult,
+    WrittenRef,
+)
+from contracts.language_texts import (
+    combined_metadata,
+    combined_source,
+    memories_of,
+    processing_of,
+    ref_of,
+    result_of,
+    source_of,
+    spoken_language,
+)
+from contracts.memo import Memo, MemoStatus
+
+BLUEPRINT = "blueprint"
+PROCESSES = {Use.HEADLINE: HEADLINE, Use.BLUEPRINT: BLUEPRINT}
+"""Uses whose state its readers look for in ``metadata.processing`` of the memo."""
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be written, and what it is to be written about."""
+
+    job: LanguageJob
+    order: LanguageOrder
+    memos: Sequence[Memo]
+
+    @property
+    def request(self) -> LanguageRequest:
+        order = self.order
+        return LanguageRequest(
+            sources=tuple(source_of(memo) for memo in self.memos),
+            language=order.language or spoken_language(self.memos),
+            instruction=order.instruction,
+            prompts=order.prompts,
+            role=order.role,
+        )
+
+
+class LanguageActivities:
+    """Reserve, write, end; each safe to do twice.
+
+    Args:
+        bounds: how often a request is tried while every model is busy, or its worker dies.
+    """
+
+    def __init__(self, database: Database, model: LanguageModel, bounds: TierBounds) -> None:
+        self._database = database
+        self._model = model
+        self._bounds = bounds
+
+    @activity.defn(name="reserve_language")
+    async def reserve(self, job: LanguageJob) -> LanguageReserved:
+        """Take the job up: state ``running``, its price held.
+
+        Raises:
+            InsufficientCredits: fewer are free; the job is left as it was.
+        """
+        async with self._database.write() as tx:
+            state = await tx.jobs.state(job.job_id, job.user_id)
+            if state is None or state.final:
+                return LanguageReserved(present=False)
+            await tx.jobs.move(job.job_id, job.user_id, JobState.RUNNING, step=Step.WRITE)
+            held = 0
+            if job.price:
+                key = ids.step_key(job.job_id, "hold", job.round)
+                held = await tx.credits.hold(job.user_id, job.job_id, key, job.price)
+            await self._tell_memo(tx, job, MemoStatus.PROCESSING)
+        return LanguageReserved(present=True, held=held)
+
+    @activity.defn(name="write_language")
+    async def write(self, job: LanguageJob) -> WrittenRef:
+        """Have it written, save it and charge for it, all or nothing; the job is completed then.
+
+        What is recorded already is returned without a call. An answer that says the recordings
+        hold none was written too, and is charged; a failure never is.
+
+        Raises:
+            ProviderBusy: every model is busy; again after the pause it asks for.
+            ProviderFailure: no model can serve.
+            NotFound: a memo it reads, or what was asked for, is gone.
+            Conflict: the job has ended meanwhile, and keeps its end.
+        """
+        async with self._database.read() as tx:
+            kept = await tx.language.order_of(job.job_id, job.user_id)
+            if kept is None:
+                raise NotFound
+            if kept.written is not None:
+                return kept.written
+            memos = await _memos(tx, job)
+        asked = _Asked(job, kept.order, memos)
+        book = self._workbook(job)
+        began = time.monotonic()
+        try:
+            async with alive(self._database, job.job_id, job.user_id):
+                written = await self._ask(job.use, asked.request, book)
+        except ProviderFailure as failure:
+            raise await self._in_vain(job, failure, book) from failure
+        return await self._save(asked, written, book, round(time.monotonic() - began, 3))
+
+    def _workbook(self, job: LanguageJob) -> JobWorkbook:
+        return JobWorkbook(
+            self._database,
+            job.job_id,
+            job.user_id,
+            round=job.round,
+            step=Step.WRITE,
+            fresh=job.round == 1 and activity.info().attempt == 1,
+            tries=self._bounds.tries,
+        )
+
+    async def _ask(self, use: Use, request: LanguageRequest, book: JobWorkbook) -> Written[Any]:
+        match use:
+            case Use.HEADLINE:
+                return await self._model.headline(request, book)
+            case Use.QUESTION:
+                return await self._model.question(request, book)
+            case Use.COMBINE:
+                return await self._model.combine(request, book)
+            case Use.MEMORY:
+                return await self._model.memory(request, book)
+            case Use.BLUEPRINT:
+                return await self._model.blueprint(request, book)
+
+    async def _in_vain(
+        self, job: LanguageJob, failure: ProviderFailure, book: JobWorkbook
+    ) -> ProviderFailure:
+        """The failure to raise: busy too often is final."""
+        tries = 0
+        async with self._database.write() as tx:
+            await book.close(tx)
+            if isinstance(failure, ProviderBusy):
+                tries = await tx.language.count_vain(job.job_id, job.user_id, job.round)
+        return self._bounds.after(failure, tries)
+
+    async def _save(
+        self, asked: _Asked, written: Written[Any], book: JobWorkbook, seconds: float
+    ) -> WrittenRef:
+        job = asked.job
+        ref = ref_of(job, written)
+        async with self._database.write() as tx:
+            state = await tx.jobs.state(job.job_id, job.user_id)
+            lives = state is not None and not state.final
+            if state is not None:
+                await book.close(tx, superseded=not lives)
+            if lives:
+                await self._save_text(tx, asked, written.text, ref)
+                await tx.language.written(job.job_id, job.user_id, ref, written.usage)
+                await self._complete(tx, job, ref, seconds)
+        if not lives:
+            raise Conflict("The job ended before it was written", code="job_ended")
+        return ref
+
+    async def _save_text(self, tx: Transaction, asked: _Asked, text: Any, ref: WrittenRef) -> None:
+        job = asked.job
+        if isinstance(text, Headline):
+            await tx.memos.save_headline(job.subject_id, job.user_id, text)
+        elif isinstance(text, Combination):
+            now = datetime.now(UTC).isoformat()
+            await tx.memos.create(
+                job.subject_id,
+                job.user_id,
+                title=text.headline,
+                title_by_user=False,
+                intro=text.intro,
+                source=combined_source(asked.memos, text),
+                metadata=combined_metadata(asked.order, ref, now),
+                job_id=job.job_id,
+            )
+        else:
+            rows = memories_of(job, asked.order, text, ref)
+            await tx.memories.add(job.subject_id, job.user_id, rows)
+        await self._tell_memo(tx, job, MemoStatus.COMPLETED, **processing_of(ref))
+
+    async def _complete(
+        self, tx: Transaction, job: LanguageJob, ref: WrittenRef, seconds: float
+    ) -> None:
+        if job.price:
+            key = ids.step_key(job.job_id, "settle")
+            await tx.credits.settle(
+                job.user_id, job.job_id, key, job.price, operation=job.use.value
+            )
+        data = {"step": Step.WRITE, "seconds": seconds, "charged": job.price}
+        await tx.jobs.advance(job.job_id, job.user_id, Step.ANNOUNCE, tier=ref.tier, data=data)
+        await tx.jobs.move(
+            job.job_id, job.user_id, JobState.COMPLETED, step=Step.DONE, result=result_of(ref)
+        )
+
+    @activity.defn(name="end_language")
+    async def end(self, order: EndLanguage) -> LanguageResult:
+        """Release what is held, forget the notes and write the final state, unless it has one.
+
+        Returns:
+            How the job ended: what was written before the order came stays written.
+        """
+        job = order.job
+        async with self._database.write() as tx:
+            state = await tx.jobs.state(job.job_id, job.user_id)
+            if state is JobState.COMPLETED:
+                kept = await tx.language.order_of(job.job_id, job.user_id)
+                return LanguageResult(
+                    state=state,
+                    charged=job.price,
+                    written=None if kept is None else kept.written,
+                )
+            if state is None or state.final:
+                return LanguageResult(state=state or order.state, failure=order.failure)
+            key = ids.step_key(job.job_id, "release", job.round)
+            await tx.credits.release(job.user_id, job.job_id, key)
+            await tx.language.drop_notes(job.job_id, job.user_id)
+            await self._tell_memo(tx, job, _STATUS[order.state], **reason(order.failure))
+            await tx.jobs.move(
+                job.job_id, job.user_id, order.state, step=Step.DONE, failure=order.failure
+            )
+        return LanguageResult(state=order.state, failure=order.failure)
+
+    async def _tell_memo(
+        self, tx: Transaction, job: LanguageJob, status: MemoStatus, **fields: Any
+    ) -> None:
+        process = PROCESSES.get(job.use)
+        if process is not None:
+            await tx.memos.set_processing(
+                job.subject_id, job.user_id, process, status, jobId=job.job_id, **fields
+            )
+
+
+_STATUS = {JobState.FAILED: MemoStatus.FAILED, JobState.CANCELLED: MemoStatus.CANCELLED}
+
+
+async def _memos(tx: Transaction, job: LanguageJob) -> Sequence[Memo]:
+    found = [await tx.memos.find(memo_id, job.user_id) for memo_id in job.memo_ids]
+    memos = [memo for memo in found if memo is not None]
+    if len(memos) < len(found):
+        raise NotFound("A memo that was to be read is gone")
+    return memos
