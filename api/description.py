@@ -36,6 +36,8 @@ TAGS: Final[list[dict[str, Any]]] = [
         "description": "Recordings that go up before their memo, in pieces (TUS 1.0) or straight "
         "to storage.",
     },
+    {"name": "Memories", "description": "What was written about memos, by prompts and questions."},
+    {"name": "Blueprints", "description": "Prompts that belong together, in several languages."},
     {"name": "Jobs", "description": "The durable jobs behind memos: progress, events, cancelling."},
     {"name": "Credits", "description": "Prices and the caller's account."},
     {

@@ -6,7 +6,7 @@ of jobs where it has grown. Without watchers nothing is asked.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -89,7 +89,7 @@ class EventFeed:
             with suppress(asyncio.CancelledError):
                 await self._poller
 
-    async def watch(self, job_id: str, user_id: str, after: int) -> AsyncIterator[JobEvent]:
+    async def watch(self, job_id: str, user_id: str, after: int) -> AsyncGenerator[JobEvent, None]:
         """Events of a job the user owns, from the one after ``after`` up to the last.
 
         Ends after the ``done`` event that nothing follows, or when the job is erased.

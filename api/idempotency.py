@@ -9,12 +9,16 @@ judged anew.
 
 import hashlib
 import json
-from typing import Annotated, Any, Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 from fastapi import Header
 
 from contracts.errors import Conflict, KeyReused
 from contracts.idempotency import IN_USE, KeptAnswer
+
+if TYPE_CHECKING:
+    from store.database import Transaction
 
 BUSY_SECONDS: Final = 15.0
 """How long the first try may take from its rows to its answer; Temporal answers within five."""
@@ -62,3 +66,30 @@ def check(key: Key, kept: KeptAnswer) -> None:
         raise KeyReused("This Idempotency-Key was used before, for another request")
     if kept.busy:
         raise Conflict(IN_USE, code="key_in_use", retry_after=1)
+
+
+async def once(
+    tx: "Transaction",
+    user_id: str,
+    key: Key | None,
+    status: int,
+    make: Callable[[], Awaitable[dict[str, Any]]],
+) -> dict[str, Any]:
+    """Make something in this very transaction, or give the answer of the first time.
+
+    Raises:
+        KeyReused: the key came with another request.
+        Conflict: ``key_in_use``, that request is still in flight.
+    """
+    if key is None:
+        return await make()
+    kept = await tx.idempotency.find(user_id, key.text, busy_seconds=BUSY_SECONDS)
+    if kept is not None:
+        check(key, kept)
+        return kept.answer
+    answer = await make()
+    await tx.idempotency.keep(
+        user_id, key.text, key.fingerprint, answer=answer, busy_seconds=BUSY_SECONDS
+    )
+    await tx.idempotency.finish(user_id, key.text, status)
+    return answer

@@ -8,7 +8,9 @@ from fastapi import Path
 from contracts.errors import NotFound
 
 MemoId = Annotated[str, Path(description="Id of a memo.")]
-JobId = Annotated[str, Path(description="Id of a job: `memo-<memo id>` or `erase-<memo id>`.")]
+MemoryId = Annotated[str, Path(description="Id of a memory.")]
+BlueprintId = Annotated[str, Path(description="Id of a blueprint.")]
+JobId = Annotated[str, Path(description="Id of a job: `memo-<memo id>`, `question-<id>`, …")]
 
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,200}")
 

@@ -9,6 +9,7 @@ from api.egress import MediaAddress
 from api.idempotency import Key
 from api.job_start import Entered, JobStart, check_credits
 from api.shapes.memos import MemoOptions, MemoStarted, MemoView
+from api.user_settings import user_settings
 from contracts.errors import Conflict, Forbidden, NotFound
 from contracts.headline import default_title
 from contracts.ids import MEMO, memo_job
@@ -93,6 +94,7 @@ class _Rows:
         memo = None if memo_id is None else await self._tx.memos.find(memo_id, self._user_id)
         if memo is not None and memo.user_id != self._user_id:
             raise NotFound
+        await self._check_blueprint(self._options.blueprint_id)
         if self._options.space_id is not None:
             await self._check_member(self._options.space_id)
         if memo is None:
@@ -102,6 +104,12 @@ class _Rows:
     async def _check_member(self, space_id: str) -> None:
         if await self._tx.spaces.role(space_id, self._user_id) is None:
             raise Forbidden("Not a member of this space")
+
+    async def _check_blueprint(self, blueprint_id: str | None) -> None:
+        if blueprint_id is None:
+            return
+        if await self._tx.blueprints.find(blueprint_id, self._user_id) is None:
+            raise NotFound
 
     async def _check_credits(self) -> None:
         price = transcription_price(self._recording.seconds)
@@ -133,10 +141,8 @@ class _Rows:
 
     async def _language(self) -> str | None:
         """The user's: as set, else as their client asks for."""
-        profile = await self._tx.profiles.find(self._user_id)
-        settings = profile.app_settings.get("memoro") if profile is not None else None
-        chosen = settings.get("language") if isinstance(settings, dict) else None
-        return chosen if isinstance(chosen, str) else self._recording.language
+        settings = await user_settings(self._tx, self._user_id)
+        return settings.language or self._recording.language
 
     async def _again(self, memo: Memo) -> Entered:
         job = await self._tx.jobs.find(memo_job(memo.id), self._user_id)
@@ -209,6 +215,7 @@ class _Rows:
             address_digest=address.digest if address is not None else "",
             audio_wait_seconds=settings.limits.audio_wait_seconds,
             heartbeat_seconds=settings.limits.heartbeat_timeout_seconds,
+            blueprint_id=self._options.blueprint_id,
         )
 
     def _source(self) -> dict[str, Any]:

@@ -4,6 +4,8 @@ import math
 from types import MappingProxyType
 from typing import Final
 
+from contracts.language import Use
+
 COSTS: Final = MappingProxyType(
     {
         "TRANSCRIPTION_PER_MINUTE": 2,
@@ -20,6 +22,17 @@ COSTS: Final = MappingProxyType(
 
 MINIMUM_TRANSCRIPTION: Final = 2
 
+LANGUAGE_PRICES: Final = MappingProxyType(
+    {
+        Use.HEADLINE: 0,
+        Use.QUESTION: COSTS["QUESTION_MEMO"],
+        Use.COMBINE: COSTS["MEMO_COMBINE"],
+        Use.MEMORY: COSTS["NEW_MEMORY"],
+        Use.BLUEPRINT: COSTS["BLUEPRINT_PROCESSING"],
+    }
+)
+"""Of one piece of writing, however much is read for it."""
+
 
 def transcription_price(seconds: float) -> int:
     """Credits for transcribing audio: ``max(ceil(seconds / 60 * 2), 2)``, so steps of 30 s.
@@ -31,3 +44,12 @@ def transcription_price(seconds: float) -> int:
     # Milliseconds are whole numbers: 60 s stays 2 credits whatever a float makes of it.
     milliseconds = round(max(seconds, 0.0) * 1000)
     return max(math.ceil(milliseconds * per_minute / 60_000), MINIMUM_TRANSCRIPTION)
+
+
+def language_price(use: Use) -> int:
+    """Credits for one piece of writing; charged when it is written, and never before.
+
+    >>> language_price(Use.QUESTION)
+    5
+    """
+    return LANGUAGE_PRICES[use]

@@ -110,6 +110,14 @@ class LimitSettings(Group):
         ge=0,
         description="how long a memo waits for a file that is not in storage yet",
     )
+    long_call_wait_seconds: float = Field(
+        25,
+        validation_alias="LONG_CALL_WAIT_SECONDS",
+        ge=0,
+        le=300,
+        description="how long a question, a combination or a headline is waited for before its "
+        "call answers 202 and tells where to look",
+    )
     heartbeat_timeout_seconds: float = Field(
         60,
         validation_alias="HEARTBEAT_TIMEOUT_SECONDS",

@@ -10,7 +10,7 @@ from api.identifiers import JobId, check_job_id
 from api.shapes.errors import error_responses
 from api.shapes.jobs import JobCancelling, JobView, job_view
 from contracts.errors import Conflict, NotFound
-from contracts.ids import ERASE
+from contracts.ids import ERASE, MEMO
 from contracts.jobs import Job, JobState, Step
 from contracts.memo import MemoStatus
 
@@ -93,9 +93,10 @@ async def _end_waiting(database: "Database", job: Job) -> JobState:
         if state is not JobState.QUEUED:
             return state or job.state
         await tx.jobs.move(job.id, job.user_id, JobState.CANCELLED, step=Step.DONE)
-        await tx.memos.set_processing(
-            job.subject_id, job.user_id, "transcription", MemoStatus.CANCELLED
-        )
+        if job.kind == MEMO:
+            await tx.memos.set_processing(
+                job.subject_id, job.user_id, "transcription", MemoStatus.CANCELLED
+            )
     return JobState.CANCELLED
 
 

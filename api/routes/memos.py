@@ -13,7 +13,7 @@ from api.egress import expected_key
 from api.idempotency import IdempotencyKey, key_of
 from api.identifiers import MemoId
 from api.memo_start import MemoStart, Recording
-from api.paging import DEFAULT_LIMIT, CursorText, Limit, Offset
+from api.paging import DEFAULT_LIMIT, CursorText, Limit, Offset, place_of
 from api.shapes.errors import LIST, READ, error_responses
 from api.shapes.memos import (
     MemoChange,
@@ -28,7 +28,6 @@ from contracts.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from contracts.ids import ERASE, erase_job, is_uuid
 from contracts.jobs import LONGEST_JOB_SECONDS
 from contracts.memo import EraseJob, Memo
-from contracts.paging import Cursor
 from store.storage_keys import names_of
 
 if TYPE_CHECKING:
@@ -146,7 +145,7 @@ async def list_memos(
 
     `cursor` is as fast on the last page as on the first; `offset` grows slower with every page.
     """
-    after = _place(cursor)
+    after = place_of(cursor)
     skipped = 0 if after else offset
     async with needs.database.read() as tx:
         page = await tx.memos.page(user.id, limit=limit, offset=skipped, after=after)
@@ -187,7 +186,7 @@ async def change_memo(
     """
     changes = body.model_dump(exclude_unset=True)
     async with needs.database.write() as tx:
-        memo = await _own_memo(tx, memo_id, user)
+        memo = await own_memo(tx, memo_id, user)
         if changes:
             memo = await tx.memos.patch(memo_id, user.id, **changes)
     return OneMemo(memo=MemoView.of(memo))
@@ -207,7 +206,7 @@ async def delete_memo(memo_id: MemoId, user: CurrentUser, needs: Needs) -> MemoD
     """
     erasure = EraseJob(job_id=erase_job(memo_id.lower()), user_id=user.id, memo_id=memo_id.lower())
     async with needs.database.write() as tx:
-        await _own_memo(tx, memo_id, user)
+        await own_memo(tx, memo_id, user)
         await tx.memos.mark_deleted(memo_id, user.id)
         await tx.jobs.create(
             erasure.job_id,
@@ -219,15 +218,6 @@ async def delete_memo(memo_id: MemoId, user: CurrentUser, needs: Needs) -> MemoD
         )
     await _begin_erasure(needs, erasure)
     return MemoDeleted(memo_id=erasure.memo_id, job_id=erasure.job_id)
-
-
-def _place(cursor: str | None) -> Cursor | None:
-    if cursor is None:
-        return None
-    place = Cursor.decode(cursor)
-    if not is_uuid(place.id):
-        raise InvalidInput("Invalid cursor")
-    return place
 
 
 async def find_memo(tx: "Transaction", memo_id: str, user: User) -> Memo:
@@ -242,7 +232,13 @@ async def find_memo(tx: "Transaction", memo_id: str, user: User) -> Memo:
     return memo
 
 
-async def _own_memo(tx: "Transaction", memo_id: str, user: User) -> Memo:
+async def own_memo(tx: "Transaction", memo_id: str, user: User) -> Memo:
+    """A memo of the user's own.
+
+    Raises:
+        NotFound: absent, or somebody else's.
+        Forbidden: shared with the user by a space.
+    """
     memo = await find_memo(tx, memo_id, user)
     if memo.user_id != user.id:
         raise Forbidden("Only its owner may change a memo")

@@ -26,6 +26,7 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, tuple[str, dict[str, Any]]]]]] = {
             "validation_failed": ("duration is required, filePath is required", {}),
             "invalid_json": ("Invalid JSON body", {}),
             "invalid_text": ("Text must not contain NUL", {}),
+            "no_transcript": ("The memo has no transcript", {}),
         },
     ),
     401: (
@@ -85,6 +86,10 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, tuple[str, dict[str, Any]]]]]] = {
     460: (
         "Other bytes came than the Upload-Checksum says; none of them is kept.",
         {"checksum_mismatch": ("The bytes do not come to their Upload-Checksum", {})},
+    ),
+    502: (
+        "No model could serve; nothing was charged.",
+        {"provider_failed": ("No language model could serve", {})},
     ),
     503: (
         "A dependency is away, or the route is closed; the same request may be sent again later.",

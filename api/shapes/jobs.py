@@ -7,7 +7,7 @@ from pydantic import Field
 
 from api.shapes.fields import EXAMPLE_MEMO, EXAMPLE_TIME, Answer, Part
 from contracts.credits import JobCredits
-from contracts.jobs import EventType, Job, JobEvent, JobState
+from contracts.jobs import EventType, Job, JobEvent, JobState, Step
 from contracts.tiers import Attempt, AttemptOutcome
 
 JOB_EXAMPLE: Final[dict[str, Any]] = {
@@ -27,6 +27,7 @@ JOB_EXAMPLE: Final[dict[str, Any]] = {
             "outcome": "succeeded",
             "error": None,
             "chunk": None,
+            "step": "transcribe",
         }
     ],
     "credits": {"held": 0, "charged": 3},
@@ -50,7 +51,7 @@ class ErrorView(Part):
 
 
 class AttemptView(Part):
-    """One call to a transcription engine."""
+    """One call to a transcription engine or to a language model."""
 
     tier: str
     provider: str
@@ -61,6 +62,7 @@ class AttemptView(Part):
     chunk: int | None = Field(
         default=None, description="Number of the chunk of a long recording; null: all of it."
     )
+    step: str = Field(default=Step.TRANSCRIBE, description="Of the job, that the call was made in.")
 
     @classmethod
     def of(cls, attempt: Attempt) -> "AttemptView":
@@ -76,6 +78,7 @@ class AttemptView(Part):
             outcome=attempt.outcome,
             error=error,
             chunk=attempt.chunk,
+            step=attempt.step,
         )
 
 
@@ -120,6 +123,13 @@ class JobView(Answer):
     error: ErrorView | None
     created_at: str
     updated_at: str
+
+
+class JobWorking(Answer):
+    """The job is under way and will end by itself: ask where `Location` says."""
+
+    job_id: str
+    status: JobState
 
 
 class JobCancelling(Answer):

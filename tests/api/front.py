@@ -39,7 +39,12 @@ def wav(seconds: float = 0.1, rate: int = 16_000) -> bytes:
 
 def settings_for(data_dir: Path, **overrides: Any) -> Settings:
     """Settings of a test: nothing from the machine's own environment file."""
-    given = {"DATA_DIR": data_dir, "EMBEDDED_ISSUER": True, "RATE_LIMIT_PER_MINUTE": 0}
+    given = {
+        "DATA_DIR": data_dir,
+        "EMBEDDED_ISSUER": True,
+        "RATE_LIMIT_PER_MINUTE": 0,
+        "LONG_CALL_WAIT_SECONDS": 0,
+    }
     return load(None, **(given | overrides))
 
 

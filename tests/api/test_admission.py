@@ -5,12 +5,14 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 import httpx
 import pytest
 
 from api.main import create_app
 from contracts.jobs import JobState
+from contracts.memory import NewMemory
 from tests.api.front import API, Front, User, opened, settings_for, wav
 
 Statuses = tuple[int, int, int, int, int]
@@ -27,6 +29,19 @@ TABLE: Final[Mapping[str, Statuses]] = {
     "DELETE /api/v1/memos/{memo_id}": (401, 401, 401, 404, 202),
     "GET /api/v1/memos/{memo_id}/transcript": (401, 401, 401, 404, 200),
     "GET /api/v1/memos/{memo_id}/events": (401, 401, 401, 404, 204),
+    "POST /api/v1/memos/combine": (401, 401, 401, 404, 202),
+    "POST /api/v1/memos/{memo_id}/question": (401, 401, 401, 404, 202),
+    "POST /api/v1/memos/{memo_id}/retry-headline": (401, 401, 401, 404, 202),
+    "POST /api/v1/memos/{memo_id}/memories": (401, 401, 401, 404, 202),
+    "GET /api/v1/memos/{memo_id}/memories": (401, 401, 401, 404, 200),
+    "GET /api/v1/memories/{memory_id}": (401, 401, 401, 404, 200),
+    "PATCH /api/v1/memories/{memory_id}": (401, 401, 401, 404, 200),
+    "DELETE /api/v1/memories/{memory_id}": (401, 401, 401, 404, 200),
+    "GET /api/v1/blueprints": (401, 401, 401, 200, 200),
+    "POST /api/v1/blueprints": (401, 401, 401, 201, 201),
+    "GET /api/v1/blueprints/{blueprint_id}": (401, 401, 401, 404, 200),
+    "PATCH /api/v1/blueprints/{blueprint_id}": (401, 401, 401, 404, 200),
+    "DELETE /api/v1/blueprints/{blueprint_id}": (401, 401, 401, 404, 200),
     "GET /api/v1/jobs/{job_id}": (401, 401, 401, 404, 200),
     "GET /api/v1/jobs/{job_id}/events": (401, 401, 401, 404, 204),
     "POST /api/v1/jobs/{job_id}/cancel": (401, 401, 401, 404, 409),
@@ -74,7 +89,7 @@ async def test_each_operation_answers_each_caller_as_the_table_says(
         strange,
         anna,
     )
-    memo = await finished_memo(front, anna)
+    memo = await finished_memo(front, anna) | await written(front, anna)
     got = [(await call(front, operation, caller, memo, anna)).status_code for caller in callers]
     assert tuple(got) == expected
 
@@ -87,19 +102,38 @@ async def finished_memo(front: Front, user: User) -> dict[str, Any]:
     return memo
 
 
+async def written(front: Front, user: User) -> dict[str, str]:
+    """Ids of a blueprint, and of another memo with a memory."""
+    other = await finished_memo(front, user)
+    memory = NewMemory(id=str(uuid4()), title="Tasks", content="None")
+    async with front.database.write() as tx:
+        await tx.memories.add(other["memoId"], user.id, [memory])
+    made = await front.ask("POST", "blueprints", user, json={"name": {"en": "Meeting"}})
+    blueprint_id = made.json()["blueprint"]["id"]
+    return {"other": other["memoId"], "memory": memory.id, "blueprint": blueprint_id}
+
+
 async def call(
     front: Front, operation: str, caller: User | None, memo: Mapping[str, Any], owner: User
 ) -> httpx.Response:
     """The same well-formed request, from whoever; about the owner's memo."""
     method, template = operation.split(" ")
-    path = template.format(memo_id=memo["memoId"], job_id=memo["jobId"])
+    path = template.format(
+        memory_id=memo["memory"],
+        blueprint_id=memo["blueprint"],
+        memo_id=memo["memoId"],
+        job_id=memo["jobId"],
+    )
     kwargs: dict[str, Any] = {}
     if path.endswith("/upload"):
         kwargs["files"] = {"file": ("a.wav", wav())}
     elif method == "POST" and "/jobs/" not in path:
-        kwargs["json"] = {"filePath": f"{owner.id}/x/audio.m4a", "duration": 1}
+        kwargs["json"] = {
+            "filePath": f"{owner.id}/x/audio.m4a", "duration": 1, "question": "?", "prompt": "?",
+            "memoIds": [memo["memoId"], memo["other"]], "name": {"en": "Meeting"},
+        }  # fmt: skip
     elif method == "PATCH":
-        kwargs["json"] = {"title": "Changed"}
+        kwargs["json"] = {"title": "Changed", "isPublic": False}
     if path.endswith("/events"):
         kwargs["headers"] = {"Last-Event-ID": "999"}
     return await front.ask(method, path, caller, **kwargs)

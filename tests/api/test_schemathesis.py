@@ -40,6 +40,7 @@ class Served:
     address: str = ""
     user: User = field(default_factory=lambda: User("", {}))
     memo: dict[str, Any] = field(default_factory=dict)
+    blueprint: str = ""
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +50,16 @@ def running(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     found, up, stop = Served(), threading.Event(), threading.Event()
 
     async def serve() -> None:
-        async with served(folder, STARTING_CREDITS=1_000_000_000) as (front, address):
+        limits = {"STARTING_CREDITS": 1_000_000_000, "LONG_CALL_WAIT_SECONDS": 0}
+        async with served(folder, **limits) as (front, address):
             found.address, found.user = address, front.user()
             found.memo = await front.new_memo(found.user)
             await front.move(found.memo, JobState.RUNNING)
             await front.say(found.memo)
             await front.move(found.memo, JobState.COMPLETED)
+            body = {"name": {"en": "Meeting"}}
+            made = await front.ask("POST", "blueprints", found.user, json=body)
+            found.blueprint = made.json()["blueprint"]["id"]
             up.set()
             await asyncio.to_thread(stop.wait)
 
@@ -109,7 +114,11 @@ def test_made_up_requests_get_answers_the_document_tells_of(
 
 def aim(case: schemathesis.Case[Any], running: Served) -> None:
     """Let about half of the requests be about something that is there."""
-    ids = {"memo_id": running.memo["memoId"], "job_id": running.memo["jobId"]}
+    ids = {
+        "memo_id": running.memo["memoId"],
+        "job_id": running.memo["jobId"],
+        "blueprint_id": running.blueprint,
+    }
     if len(str(case.path_parameters)) % 2:
         case.path_parameters.update({k: v for k, v in ids.items() if k in case.path_parameters})
     if isinstance(case.body, dict) and isinstance(case.body.get("filePath"), str):

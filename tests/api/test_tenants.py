@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from contracts.jobs import JobState
+from contracts.memory import NewMemory
 from tests.api.front import Front, User, wav
 from tests.fakes.ports import part
 
@@ -23,6 +24,15 @@ async def rich_memo(front: Front, user: User) -> dict[str, Any]:
     return memo
 
 
+async def written(front: Front, user: User, memo: dict[str, Any]) -> dict[str, str]:
+    """Ids of a memory of the memo and of a private blueprint, with the secret in them."""
+    memory = NewMemory(id=str(uuid4()), title=SECRET, content=SECRET)
+    async with front.database.write() as tx:
+        await tx.memories.add(memo["memoId"], user.id, [memory])
+    made = await front.ask("POST", "blueprints", user, json={"name": {"en": SECRET}})
+    return {"memory": memory.id, "blueprint": made.json()["blueprint"]["id"]}
+
+
 REACHED = [
     ("GET", "memos/{memo}"),
     ("PATCH", "memos/{memo}"),
@@ -33,7 +43,18 @@ REACHED = [
     ("GET", "jobs/{job}"),
     ("GET", "jobs/{job}/events"),
     ("POST", "jobs/{job}/cancel"),
+    ("POST", "memos/{memo}/question"),
+    ("GET", "memos/{memo}/memories"),
+    ("POST", "memos/{memo}/memories"),
+    ("POST", "memos/{memo}/retry-headline"),
+    ("GET", "memories/{memory}"),
+    ("PATCH", "memories/{memory}"),
+    ("DELETE", "memories/{memory}"),
+    ("GET", "blueprints/{blueprint}"),
+    ("PATCH", "blueprints/{blueprint}"),
+    ("DELETE", "blueprints/{blueprint}"),
 ]
+BODIES = {"PATCH": {"title": "Mine", "isPublic": True}, "POST": {"question": "?", "prompt": "?"}}
 
 
 @pytest.mark.parametrize(("method", "path"), REACHED)
@@ -41,12 +62,12 @@ async def test_what_belongs_to_another_answers_exactly_like_what_is_not_there(
     front: Front, anna: User, ben: User, method: str, path: str
 ) -> None:
     memo = await rich_memo(front, anna)
-    kwargs: dict[str, Any] = {"json": {"title": "Mine"}} if method == "PATCH" else {}
+    about = {"memo": memo["memoId"], "job": memo["jobId"]} | await written(front, anna, memo)
     nobody = str(uuid4())
-    theirs = await front.ask(
-        method, path.format(memo=memo["memoId"], job=memo["jobId"]), ben, **kwargs
-    )
-    absent = await front.ask(method, path.format(memo=nobody, job=f"memo-{nobody}"), ben, **kwargs)
+    none = dict.fromkeys(about, nobody) | {"job": f"memo-{nobody}"}
+    kwargs: dict[str, Any] = {"json": BODIES[method]} if method in BODIES else {}
+    theirs = await front.ask(method, path.format(**about), ben, **kwargs)
+    absent = await front.ask(method, path.format(**none), ben, **kwargs)
     ignored = {"requestId": None}
     assert theirs.status_code == absent.status_code == 404
     assert theirs.json() | ignored == absent.json() | ignored
@@ -56,7 +77,8 @@ async def test_what_belongs_to_another_answers_exactly_like_what_is_not_there(
 
 async def test_lists_and_accounts_are_ones_own(front: Front, anna: User, ben: User) -> None:
     memo = await rich_memo(front, anna)
-    for path in ("memos", "credits/balance", "credits/transactions"):
+    await written(front, anna, memo)
+    for path in ("memos", "blueprints", "credits/balance", "credits/transactions"):
         answer = await front.ask("GET", path, ben)
         assert answer.status_code == 200
         for secret in (SECRET, anna.id, memo["memoId"], "77"):
