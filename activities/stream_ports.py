@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from contracts.tiers import Capabilities
 from contracts.transcript import TranscriptPart
 
 
@@ -12,6 +13,10 @@ class StreamTranscriber(Protocol):
     @property
     def provider(self) -> str:
         """Name of the provider in attempts and logs."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it takes and gives; a stream has no size and no length beforehand."""
 
     def transcribe_stream(
         self, audio: AsyncIterator[bytes], *, languages: Sequence[str], diarization: bool

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from contracts.audio import CONVERTED_RATE
 from contracts.errors import ProviderBroken, ProviderBusy, ProviderFailure, ProviderOut
+from contracts.tiers import Capabilities
 from contracts.transcript import TranscriptPart
 from providers import failures
 from providers.azure_answers import LivePhrase, part_of_live
@@ -35,6 +36,16 @@ CLOSING_SECONDS: Final = 30.0
 STOPPING_SECONDS: Final = 2.0
 """The library waits ten seconds for a vendor that hangs; nobody else does."""
 MOST_CANDIDATES: Final = 10
+
+CAPABILITIES: Final = Capabilities(
+    containers=frozenset({"wav"}),
+    codecs=frozenset({"pcm_s16le"}),
+    sample_rate=CONVERTED_RATE,
+    channels=1,
+    diarization=True,
+    word_times=True,
+)
+"""Samples without a header; any of the vendor's languages, told apart among ten at most."""
 
 ERRORS: Final[Mapping[str, type[ProviderFailure]]] = MappingProxyType(
     {
@@ -78,6 +89,11 @@ class AzureLive:
     def provider(self) -> str:
         """Name of the provider in attempts and logs."""
         return PROVIDER
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it takes and gives."""
+        return CAPABILITIES
 
     async def transcribe_stream(
         self, audio: AsyncIterator[bytes], *, languages: Sequence[str], diarization: bool

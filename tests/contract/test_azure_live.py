@@ -8,6 +8,8 @@ from contextlib import aclosing
 import aiohttp
 import pytest
 
+from activities.stream_ports import StreamTranscriber
+from contracts.audio import AudioFacts
 from contracts.errors import ProviderBroken, ProviderBusy, ProviderFailure, ProviderOut
 from contracts.transcript import Transcript, TranscriptPart, join_parts
 from providers.azure_live import AzureLive, LiveOptions
@@ -71,6 +73,20 @@ async def test_every_sentence_comes_with_its_times_speaker_and_language(
     assert transcript.speakers == {"1": "Speaker 1", "2": "Speaker 2"}
     assert transcript.languages == ("de-DE",)
     assert vendor.calls[0]["query"]["language"] == "de-DE"
+
+
+async def test_what_it_declares_is_what_it_gives(vendor: FakeSpeechSocket) -> None:
+    engine: StreamTranscriber = live(vendor)
+    transcript = joined(await heard(live(vendor), "de"))
+    declared = engine.capabilities
+    assert declared.diarization == bool(transcript.speakers)
+    assert declared.word_times == bool(transcript.words)
+    assert declared.takes_language(["de-AT"])
+    wav = AudioFacts(
+        container="wav", codec="pcm_s16le", seconds=7, sample_rate=16_000, channels=1, size=224_044
+    )
+    assert declared.takes_format(wav)
+    assert not declared.takes_format(wav.model_copy(update={"sample_rate": 8000}))
 
 
 async def test_parts_follow_each_other_and_end_with_the_audio(vendor: FakeSpeechSocket) -> None:
