@@ -16,7 +16,15 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from store import language_tables, ledger, migrations, outside_tables, schema, upload_tables
+from store import (
+    language_tables,
+    ledger,
+    migrations,
+    outside_tables,
+    schema,
+    upload_tables,
+    webhook_tables,
+)
 from store.address_tables import media_addresses
 from store.columns import METADATA
 from store.database import Database
@@ -125,6 +133,7 @@ def test_every_table_is_among_those_the_migrations_compare() -> None:
         *vars(language_tables).values(),
         *vars(outside_tables).values(),
         *vars(upload_tables).values(),
+        *vars(webhook_tables).values(),
     ]
     tables = {value.name for value in named if isinstance(value, Table)}
     assert tables == {*METADATA.tables}

@@ -93,6 +93,11 @@ def _messages() -> None:
         ["user_id", "created_at", "event_id", "endpoint_id"],
     )
     op.create_index(
+        "ix_webhook_messages_state",
+        "webhook_messages",
+        ["user_id", "state", "created_at", "event_id", "endpoint_id"],
+    )
+    op.create_index(
         "ix_webhook_messages_endpoint", "webhook_messages", ["endpoint_id", "created_at"]
     )
     op.create_index(
