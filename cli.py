@@ -325,8 +325,8 @@ async def verdict(settings: "Settings") -> "Verdict":
     from store.invariants import violations
 
     async with AsyncExitStack() as stack, migrated(settings) as database:
-        files = open_files(settings.storage_setup, stack).files
-        found = violations(database, files, settling_seconds=SETTLING_SECONDS)
+        files, _, resumable = open_files(settings.storage_setup, stack)
+        found = violations(database, files, resumable, settling_seconds=SETTLING_SECONDS)
         return Verdict(violations=tuple([violation async for violation in found]))
 
 

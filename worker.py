@@ -32,6 +32,7 @@ from activities.memo import MemoActivities
 from activities.outside import OutsideActivities
 from activities.reconcile import ReconcileActivities, ReconcileAges
 from activities.transcription import TierBounds, TranscriptionActivities
+from activities.uploads import UploadSweep
 from activities.webhooks import WebhookActivities
 from contracts import queues
 from engines import Engines, open_engines, open_outside
@@ -160,7 +161,8 @@ async def assemble(
         engines: instead of those of the settings.
     """
     engines = engines or await open_engines(settings, stack)
-    files = open_files(settings.storage_setup, stack).files
+    storage = open_files(settings.storage_setup, stack)
+    files = storage.files
     memo = MemoActivities(database, files)
     audio = AudioActivities(
         database=database,
@@ -205,7 +207,10 @@ async def assemble(
     blueprint = BlueprintActivities(database)
     endings = Endings(database, memo, language)
     erase = EraseActivities(database, files, jobs, endings)
-    reconcile = ReconcileActivities(database, files, jobs, endings, ReconcileAges())
+    uploads = UploadSweep(database, files, storage.resumable)
+    reconcile = ReconcileActivities(
+        database, files, jobs, endings, ReconcileAges(), uploads=uploads
+    )
     return [
         memo.reserve,
         memo.settle,

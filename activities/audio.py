@@ -102,7 +102,9 @@ class AudioActivities:
             ):
                 return await self._tools.probe(path)
         except NotFound:
-            raise _not_there(job) from None
+            async with self._database.read() as tx:
+                quiet = await tx.uploads.quiet_seconds(job.audio_path, job.user_id)
+            raise _not_there(job, quiet) from None
 
     @activity.defn(name="convert")
     async def convert(self, order: ConvertAudio) -> ConvertedAudio:
@@ -192,11 +194,13 @@ async def _both(
     return first.result(), second.result()
 
 
-def _not_there(job: MemoJob) -> Exception:
+def _not_there(job: MemoJob, quiet_seconds: float | None) -> Exception:
+    """Wait on, or give up; a file that is being uploaded is waited for while bytes of it come."""
     info = activity.info()
     # Both are the server's clock, so that a worker with a wrong one waits as long as any other.
     waited = info.current_attempt_scheduled_time - info.scheduled_time
-    if waited.total_seconds() >= job.audio_wait_seconds:
+    coming = quiet_seconds is not None and quiet_seconds < job.audio_wait_seconds
+    if waited.total_seconds() >= job.audio_wait_seconds and not coming:
         return MediaRejected(
             f"No audio came to storage within {job.audio_wait_seconds:.0f} s",
             code="audio_not_found",

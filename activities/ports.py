@@ -23,6 +23,8 @@ from activities.row_ports import (
     Memos,
     Transcripts,
 )
+from activities.upload_ports import Uploads
+from activities.webhook_ports import Webhooks
 from contracts.audio import AudioFacts, StoredFile
 from contracts.tiers import Capabilities
 from contracts.transcript import TranscriptPart
@@ -87,8 +89,16 @@ class Transaction(Protocol):
         """Jobs at vendors within this transaction."""
 
     @property
+    def webhooks(self) -> Webhooks:
+        """Webhook messages within this transaction."""
+
+    @property
     def media(self) -> Media:
         """Media within this transaction."""
+
+    @property
+    def uploads(self) -> Uploads:
+        """Uploads within this transaction."""
 
     @property
     def addresses(self) -> Addresses:

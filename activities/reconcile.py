@@ -8,6 +8,7 @@ from temporalio import activity
 from activities.endings import Endings
 from activities.outside import OutsideDelivery
 from activities.ports import Database, Files, JobStarter
+from activities.uploads import UploadSweep
 from activities.webhooks import OverdueWebhooks
 from contracts import ids
 from contracts.jobs import JobFailure, JobState, StaleJob
@@ -45,12 +46,15 @@ class ReconcileActivities:
         starter: JobStarter,
         endings: Endings,
         ages: ReconcileAges,
+        *,
+        uploads: UploadSweep,
     ) -> None:
         self._database = database
         self._files = files
         self._starter = starter
         self._endings = endings
         self._ages = ages
+        self._uploads = uploads
 
     @activity.defn(name="heal")
     async def heal(self) -> Healed:
@@ -107,6 +111,7 @@ class ReconcileActivities:
 
     async def _heal_files(self) -> int:
         removed = await self._files.sweep(self._ages.file)
+        removed += await self._uploads.sweep(self._ages.file)
         while True:
             async with self._database.read() as tx:
                 page = await tx.media.abandoned(older_than_seconds=self._ages.file, limit=PAGE)

@@ -17,7 +17,6 @@ from runtime.temporal_jobs import TemporalJobs
 from runtime.tokens import TokenVerifier
 from store.database import Database
 from store.files import open_files
-from store.resumable_disk import ResumableFiles
 
 
 @asynccontextmanager
@@ -54,7 +53,7 @@ async def open_services(
             signed_uploads=storage.elsewhere,
             jobs=jobs,
             tokens=await stack.enter_async_context(verifier),
-            resumable=None if storage.elsewhere else ResumableFiles(settings.files_dir),
+            resumable=storage.resumable,
             key_set=keys,
             events=await stack.enter_async_context(EventFeed(database, measures)),
             measures=measures,

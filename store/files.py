@@ -9,6 +9,7 @@ from contracts.audio import StoredFile
 from contracts.storage_setup import AzureAccess, StorageSetup, SupabaseAccess
 from contracts.uploads import SignedUpload
 from store.files_disk import DiskFiles
+from store.resumable_disk import ResumableFiles
 from store.spool import Spool
 
 
@@ -66,10 +67,12 @@ class Storage(NamedTuple):
 
     Attributes:
         elsewhere: the same, when it is no disk of ours.
+        resumable: where files come in pieces, when it is one.
     """
 
     files: Files
     elsewhere: Elsewhere | None
+    resumable: ResumableFiles | None = None
 
 
 def open_files(setup: StorageSetup, stack: AsyncExitStack) -> Storage:
@@ -84,7 +87,7 @@ def open_files(setup: StorageSetup, stack: AsyncExitStack) -> Storage:
     elif setup.supabase is not None:
         elsewhere = _supabase(setup.supabase, Spool(setup.spool))
     else:
-        return Storage(DiskFiles(setup.folder), None)
+        return Storage(DiskFiles(setup.folder), None, ResumableFiles(setup.folder))
     stack.push_async_callback(elsewhere.aclose)
     return Storage(elsewhere, elsewhere)
 

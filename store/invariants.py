@@ -35,13 +35,25 @@ class Files(Protocol):
         """How many files were begun and left."""
 
 
+class Resumable(Protocol):
+    """What is asked of the bytes of uploads that come in pieces."""
+
+    def begun(self, older_than_seconds: float) -> AsyncIterator[Sequence[str]]:
+        """Ids of uploads that have some, and got none for so long, a page at a time."""
+
+
 async def violations(
-    database: Database, files: Files | None = None, *, settling_seconds: float = 0.0
+    database: Database,
+    files: Files | None = None,
+    resumable: Resumable | None = None,
+    *,
+    settling_seconds: float = 0.0,
 ) -> AsyncIterator[Violation]:
     """Every promise that is broken, one by one.
 
     Args:
         files: also compare rows and files.
+        resumable: likewise, uploads and their bytes.
         settling_seconds: how long after a job's end its work files may still be there.
 
     Raises:
@@ -60,6 +72,18 @@ async def violations(
     if left:
         what = f"{left} files were begun and left"
         yield Violation(invariant=Invariant.NO_ORPHANS, subject="storage", what=what)
+    if resumable is not None:
+        async for violation in _of_uploads(database, resumable):
+            yield violation
+
+
+async def _of_uploads(database: Database, resumable: Resumable) -> AsyncIterator[Violation]:
+    async for page in resumable.begun(UNFINISHED_SECONDS):
+        async with database.read() as tx:
+            known = await tx.uploads.known(page)
+        for upload_id in set(page) - known:
+            what = "Bytes are left of an upload that is over"
+            yield Violation(invariant=Invariant.NO_ORPHANS, subject=upload_id, what=what)
 
 
 async def _of_rows(database: Database, check: Check) -> AsyncIterator[Violation]:

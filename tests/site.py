@@ -24,6 +24,7 @@ from runtime.temporal_server import dev_server_extra_args, resolve
 from store.database import Database
 from store.files import open_files
 from store.invariants import violations
+from store.resumable_disk import ResumableFiles
 from tests.fakes.openai import FakeOpenAI
 
 DEATH_NOTICED = timedelta(seconds=1)
@@ -145,7 +146,8 @@ class Site:
 
     async def broken(self) -> list[object]:
         """Every invariant that does not hold."""
-        return [found async for found in violations(self.database, self.files)]
+        resumable = ResumableFiles(self.folder / "files")
+        return [found async for found in violations(self.database, self.files, resumable)]
 
     async def close(self) -> None:
         await self._stack.aclose()

@@ -11,6 +11,7 @@ from api.idempotency import IdempotencyKey, key_of
 from api.shapes.errors import error_responses
 from api.shapes.uploads import NewUpload, UploadBegun
 from api.tus import (
+    PATH_HEADER,
     ChecksumHeader,
     LengthHeader,
     MetadataHeader,
@@ -46,8 +47,16 @@ _UNOFFERED: Final = ("Upload-Concat", "Upload-Defer-Length")
 _BINARY: Final[dict[str, Any]] = {
     "content": {tus.PART_TYPE: {"schema": {"type": "string", "format": "binary"}}}
 }
+_STANDING: Final = {
+    "Upload-Offset": {"description": "Bytes that are kept.", "schema": {"type": "integer"}},
+    "Upload-Expires": {"description": "Until then it goes on.", "schema": {"type": "string"}},
+    PATH_HEADER: {"description": "`filePath` of a memo.", "schema": {"type": "string"}},
+}
 _EMPTY: Final[dict[int | str, dict[str, Any]]] = {
-    204: {"description": "No body; the headers say how far the upload is."}
+    204: {"description": "No body; headers say how far the upload is.", "headers": _STANDING}
+}
+_SPOKEN: Final[dict[int | str, dict[str, Any]]] = {
+    204: {"description": "No body; headers say what is spoken."}
 }
 
 
@@ -148,14 +157,14 @@ async def create_tus_upload(
     operation_id="tus_options_of_upload",
     summary="Which TUS is spoken (address of an upload)",
     response_class=Response,
-    responses={**_EMPTY, **error_responses(401, 429, 503)},
+    responses={**_SPOKEN, **error_responses(401, 429, 503)},
 )
 @options_router.options(
     "/uploads/tus",
     status_code=204,
     summary="Which TUS is spoken",
     response_class=Response,
-    responses={**_EMPTY, **error_responses(401, 429, 503)},
+    responses={**_SPOKEN, **error_responses(401, 429, 503)},
 )
 async def tus_options(needs: Needs) -> Response:
     """Version, extensions, checksums and the largest size, in headers."""
@@ -176,7 +185,7 @@ async def tus_options(needs: Needs) -> Response:
     summary="How far an upload is",
     response_class=Response,
     responses={
-        200: {"description": "No body; `Upload-Offset` is where to go on.", "content": {}},
+        200: {"description": "No body; `Upload-Offset` is where to go on.", "headers": _STANDING},
         **error_responses(401, 404, 412, 503),
     },
 )

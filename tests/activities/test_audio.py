@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from temporalio.testing import ActivityEnvironment
@@ -22,6 +23,7 @@ from contracts.errors import (
 from contracts.memo import ConvertAudio, HeadlineMemo, MemoJob, ProbedAudio
 from contracts.tiers import Capabilities, TierOffer
 from contracts.transcript import join_parts
+from contracts.upload_sessions import UploadSession
 from store.database import Database
 from tests.activities.conftest import NewMemo
 from tests.fakes.ports import FACTS, MemoryFiles, ScriptedTools, part
@@ -170,6 +172,35 @@ async def test_a_file_on_its_way_is_asked_for_again_until_the_wait_is_over(
     assert later.value.retry_after == 5
     with pytest.raises(MediaRejected) as over:
         await bench.probe(job, waited=60, attempt=21)
+    assert over.value.code == "audio_not_found"
+
+
+async def test_a_file_that_is_being_uploaded_is_waited_for_while_bytes_of_it_come(
+    database: Database, new_memo: NewMemo
+) -> None:
+    bench = Bench(database)
+    job = await new_memo(audio_wait_seconds=0.3)
+    await bench.memo.reserve(job)
+    upload = UploadSession(
+        id=str(uuid4()),
+        user_id=job.user_id,
+        key=job.audio_path,
+        media_type="audio/wav",
+        length=100,
+        expires_at=datetime.now(UTC) + timedelta(hours=1),
+    )
+    async with database.write() as tx:
+        await tx.uploads.add(upload)
+    for received in (10, 20):
+        async with database.write() as tx:
+            moved = await tx.uploads.advance(upload, received, sniffed=True)
+        assert moved is not None
+        upload = moved
+        with pytest.raises(NotThereYet):
+            await bench.probe(job, waited=3600, attempt=900)
+    await asyncio.sleep(0.35)
+    with pytest.raises(MediaRejected) as over:
+        await bench.probe(job, waited=3600, attempt=900)
     assert over.value.code == "audio_not_found"
 
 

@@ -9,6 +9,7 @@ from activities.language import LanguageActivities
 from activities.memo import MemoActivities
 from activities.reconcile import ReconcileActivities, ReconcileAges
 from activities.transcription import TierBounds
+from activities.uploads import UploadSweep
 from contracts import ids
 from contracts.audio import MediaKind
 from contracts.errors import NotThereYet, Unavailable
@@ -32,7 +33,14 @@ class Bench:
         bounds = TierBounds(tries=2, backoff_seconds=2)
         self.language = LanguageActivities(database, ScriptedModel(), bounds)
         endings = Endings(database, self.memo, self.language)
-        self.reconcile = ReconcileActivities(database, self.files, self.starter, endings, ages)
+        self.reconcile = ReconcileActivities(
+            database,
+            self.files,
+            self.starter,
+            endings,
+            ages,
+            uploads=UploadSweep(database, self.files),
+        )
         self.eraser = EraseActivities(database, self.files, self.starter, endings)
 
     async def heal(self) -> Healed:

@@ -48,7 +48,7 @@ def test_every_operation_says_what_it_does_and_what_it_answers(document: dict[st
         assert operation["tags"], name
         for status, response in operation["responses"].items():
             assert response.get("description") != "Successful Response", name
-            if status in {"200", "201", "202"}:
+            if status in {"200", "201", "202"} and not name.startswith("HEAD "):
                 assert response["content"], name
         for parameter in operation.get("parameters", []):
             assert parameter["description"], f"{name} {parameter['name']}"
