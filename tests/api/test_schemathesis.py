@@ -23,6 +23,7 @@ from api.main import create_app
 from contracts.jobs import JobState
 from tests.api.front import User, settings_for
 from tests.api.sockets import served
+from tests.api.uploading import begin
 
 EXAMPLES: Final = 12
 CHECKS: Final = [
@@ -40,6 +41,7 @@ class Served:
     address: str = ""
     user: User = field(default_factory=lambda: User("", {}))
     memo: dict[str, Any] = field(default_factory=dict)
+    upload: str = ""
     blueprint: str = ""
 
 
@@ -54,6 +56,8 @@ def running(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         async with served(folder, **limits) as (front, address):
             found.address, found.user = address, front.user()
             found.memo = await front.new_memo(found.user)
+            begun = await begin(front, found.user, 1000)
+            found.upload = begun["url"].rpartition("/")[2]
             await front.move(found.memo, JobState.RUNNING)
             await front.say(found.memo)
             await front.move(found.memo, JobState.COMPLETED)
@@ -69,6 +73,10 @@ def running(empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     yield found
     stop.set()
     thread.join()
+
+
+# The bytes of an upload are as they are.
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 
 
 def made_up_from() -> dict[str, Any]:
@@ -117,6 +125,7 @@ def aim(case: schemathesis.Case[Any], running: Served) -> None:
     ids = {
         "memo_id": running.memo["memoId"],
         "job_id": running.memo["jobId"],
+        "upload_id": running.upload,
         "blueprint_id": running.blueprint,
     }
     if len(str(case.path_parameters)) % 2:
