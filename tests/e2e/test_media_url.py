@@ -105,7 +105,7 @@ def world(shared: World) -> World:
 
 
 async def _world(
-    environment: WorkflowEnvironment, folder: Path, stack: AsyncExitStack, **settings: str
+    environment: WorkflowEnvironment, folder: Path, stack: AsyncExitStack, **settings: Any
 ) -> World:
     vendor, host = FakeOpenAI(), MediaHost()
     await vendor.start()
@@ -114,7 +114,7 @@ async def _world(
     await upgrade(f"sqlite:///{folder / 'voicekeep.db'}")
     site = Site(environment.client, folder, vendor)
     stack.push_async_callback(site.close)
-    rules = {"EGRESS_ALLOW": host.wire.url.removeprefix("http://"), **settings}
+    rules: dict[str, Any] = {"EGRESS_ALLOW": host.wire.url.removeprefix("http://"), **settings}
     await stack.enter_async_context(site.working(MEDIA_FETCH_TRIES=2, **rules))
     address = environment.client.service_client.config.target_host
     front = await stack.enter_async_context(

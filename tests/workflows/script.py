@@ -17,6 +17,7 @@ from contracts.memo import (
     CutAudio,
     CutPlan,
     EndMemo,
+    FetchedAudio,
     HeadlineMemo,
     HeadlineRef,
     HeardChunk,
@@ -38,11 +39,13 @@ FACTS = AudioFacts(
     container="mov", codec="aac", seconds=90, sample_rate=44100, channels=1, size=900_000
 )
 CHUNKS = tuple(Chunk(index=n, start=n * 30, end=n * 30 + 30, speech=20) for n in range(3))
+FETCHED = "u/m/audio.wav"
 BLOCK = object()
 """An answer that never comes: the activity waits until it is cancelled."""
 
 TYPES: dict[str, tuple[type, type | None]] = {
     "reserve": (MemoJob, Reserved),
+    "fetch": (MemoJob, FetchedAudio),
     "probe": (MemoJob, ProbedAudio),
     "convert": (ConvertAudio, ConvertedAudio),
     "voice_activity": (ListenForSpeech, VoiceFacts),
@@ -76,6 +79,7 @@ class Script:
         plan = tiers or (PlannedTier(name="first", provider="fake"),)
         self.answers: dict[str, list[Any]] = {
             "reserve": [Reserved(present=True, held=3)],
+            "fetch": [FetchedAudio(key=FETCHED, size=9)],
             "probe": [ProbedAudio(facts=FACTS, plan=plan, held=3)],
             "convert": [ConvertedAudio(key="u/m/work/j.wav", size=1, seconds=90)],
             "voice_activity": [VoiceFacts(speech_seconds=0)],
