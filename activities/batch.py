@@ -133,8 +133,12 @@ class BatchActivities:
             return recorded
         call = VendorCall(self._database, tier, order.submitted.number)
         try:
-            self._check_done(await engine.transcriber.state(vendor_job))
-            part = await engine.transcriber.results(vendor_job, tier.facts, languages=job.languages)
+            # A worker that dies in a look is missed in a minute, not when its time is over.
+            async with alive(self._database, job.job_id, job.user_id, _times_away):
+                self._check_done(await engine.transcriber.state(vendor_job))
+                part = await engine.transcriber.results(
+                    vendor_job, tier.facts, languages=job.languages
+                )
             transcript = join_parts([part], tier.facts.seconds)
             if not has_speech(transcript):
                 raise NoSpeech("The tier heard no words")

@@ -66,6 +66,7 @@ async def _ask(order: BatchOrder, longest: timedelta) -> TranscriptRef:
             order,
             start_to_close_timeout=policies.COLLECT_TRY,
             schedule_to_close_timeout=longest,
+            heartbeat_timeout=timedelta(seconds=order.tier.job.heartbeat_seconds),
             retry_policy=policies.PATIENT_RETRY,
             summary=f"waiting for the vendor's job {order.submitted.job.id}",
         )

@@ -29,7 +29,7 @@ DONE = "TranscriptionCompletion"
 
 @pytest.fixture
 async def front(data_dir: Path) -> AsyncIterator[Front]:
-    secrets = {"AZURE_SPEECH_WEBHOOK_SECRET": SECRET, "AZURE_EVENTS_KEY": KEY}
+    secrets: dict[str, Any] = {"AZURE_SPEECH_WEBHOOK_SECRET": SECRET, "AZURE_EVENTS_KEY": KEY}
     async with opened(data_dir, RATE_LIMIT_PER_MINUTE=3, **secrets) as front:
         yield front
 
