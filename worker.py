@@ -37,6 +37,7 @@ from activities.webhooks import WebhookActivities
 from contracts import queues
 from engines import Engines, open_engines, open_outside
 from providers.media_download import MediaDownloads
+from providers.openai_models import announced
 from providers.webhook_sender import WebhookSender
 from runtime.allocation import return_large_blocks
 from runtime.metrics import make_runtime
@@ -94,7 +95,15 @@ async def run(settings: Settings) -> None:
         )
         stack.push_async_callback(database.close)
         activities = await assemble(settings, database, TemporalJobs(client), stack)
+        warning = asyncio.create_task(warn_of_shutdowns(settings), name="shutdowns")
+        stack.callback(warning.cancel)
         await serve(settings, client, activities, stop)
+
+
+async def warn_of_shutdowns(settings: Settings) -> None:
+    """Say which models of the configured tiers their vendor is going to shut down."""
+    for model, day in await announced(settings.model_servers):
+        log.warning("model.shutdown_announced", model=model, date=day.isoformat())
 
 
 async def serve(

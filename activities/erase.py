@@ -65,6 +65,7 @@ class EraseActivities:
             activity.heartbeat(files)
         async with self._database.write() as tx:
             requests = await tx.language.erase(job.memo_id, job.user_id)
+            await tx.webhooks.forget(ids.memo_job(job.memo_id), job.user_id)
             rows = await tx.memos.erase(job.memo_id, job.user_id)
             for key in keys:
                 await tx.media.remove(key, job.user_id)

@@ -3,12 +3,21 @@
 from temporalio import activity
 
 from activities.outside import seconds_of, take_over
-from activities.ports import Database, Files
+from activities.ports import Database, Files, Transaction
 from contracts import ids
 from contracts.audio import MediaKind
 from contracts.jobs import JobFailure, JobState, Step
-from contracts.memo import EndMemo, MemoJob, MemoStatus, Reserved, SettleMemo
+from contracts.memo import (
+    Ended,
+    EndMemo,
+    MemoJob,
+    MemoStatus,
+    Reserved,
+    Settled,
+    SettleMemo,
+)
 from contracts.pricing import transcription_price
+from contracts.webhooks import Delivery, MemoEventData, WebhookEvent
 
 TRANSCRIPTION = "transcription"
 HEADLINE = "headline_and_intro"
@@ -62,7 +71,7 @@ class MemoActivities:
             return Reserved(present=True, held=held, result=earlier)
 
     @activity.defn(name="settle")
-    async def settle(self, order: SettleMemo) -> int:
+    async def settle(self, order: SettleMemo) -> Settled:
         """Charge the measured seconds, once in the job's life; returns its charge in all."""
         job = order.job
         async with self._database.write() as tx:
@@ -84,16 +93,26 @@ class MemoActivities:
                 Step.HEADLINE,
                 data={"step": Step.SETTLE, "charged": charged},
             )
-        return charged
+            said = MemoEventData(
+                memo_id=job.memo_id,
+                job_id=job.job_id,
+                status=MemoStatus.PROCESSING,
+                seconds=order.seconds,
+                words=order.transcript.words,
+                credits=charged,
+                tier=order.transcript.tier,
+            )
+            announced = await _announce(tx, job, WebhookEvent.MEMO_TRANSCRIBED, said)
+        return Settled(charged=charged, announced=announced)
 
     @activity.defn(name="end")
-    async def end(self, order: EndMemo) -> None:
+    async def end(self, order: EndMemo) -> Ended:
         """Release what is still held, write the final state and the reasons, remove work files."""
         job = order.job
         async with self._database.write() as tx:
             state = await tx.jobs.state(job.job_id, job.user_id)
             if state is None:
-                return
+                return Ended()
             key = ids.step_key(job.job_id, "release", job.round)
             await tx.credits.release(job.user_id, job.job_id, key)
             if job.fetch:
@@ -124,6 +143,7 @@ class MemoActivities:
                 failure=order.failure,
                 result=order.result or None,
             )
+            return Ended(announced=await _announce_end(tx, order))
 
     @activity.defn(name="discard_work")
     async def discard_work(self, job: MemoJob) -> int:
@@ -137,6 +157,39 @@ class MemoActivities:
                 for key in keys:
                     await tx.media.remove(key, job.user_id)
         return len(keys)
+
+
+async def _announce_end(tx: Transaction, order: EndMemo) -> tuple[Delivery, ...]:
+    """What is told of a job's end; nothing of one that its own user cancelled."""
+    if order.state is JobState.CANCELLED:
+        return ()
+    result = order.result
+    said = MemoEventData(
+        memo_id=order.job.memo_id,
+        job_id=order.job.job_id,
+        status=_STATUS[order.state],
+        seconds=result.get("seconds"),
+        words=result.get("words"),
+        credits=result.get("charged"),
+        tier=result.get("tier"),
+        error=order.failure,
+    )
+    failed = order.state is JobState.FAILED
+    event = WebhookEvent.MEMO_FAILED if failed else WebhookEvent.MEMO_COMPLETED
+    return await _announce(tx, order.job, event, said)
+
+
+async def _announce(
+    tx: Transaction, job: MemoJob, event: WebhookEvent, said: MemoEventData
+) -> tuple[Delivery, ...]:
+    return await tx.webhooks.announce(
+        job.user_id,
+        event,
+        said,
+        subject=job.job_id,
+        job_id=job.job_id,
+        attempt_round=job.round,
+    )
 
 
 def reason(failure: JobFailure | None) -> dict[str, str]:

@@ -41,3 +41,6 @@ class Webhooks(Protocol):
 
     async def overdue(self, *, seconds: float, limit: int) -> tuple[tuple[Delivery, int], ...]:
         """Pending messages of every owner, so late, and how often each was tried."""
+
+    async def forget(self, job_id: str, user_id: str) -> int:
+        """Remove the messages about a job and the address that came with it."""

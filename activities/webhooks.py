@@ -11,8 +11,15 @@ from temporalio import activity
 from activities.ports import Database, JobStarter
 from activities.webhook_ports import WebhookSender
 from contracts import ids
-from contracts.errors import NotFound
-from contracts.webhooks import Deliveries, Delivery, DeliveryJob, pause_before
+from contracts.errors import Failure, NotFound
+from contracts.webhooks import (
+    AttemptResult,
+    Deliveries,
+    Delivery,
+    DeliveryJob,
+    Outgoing,
+    pause_before,
+)
 
 MOST_AT_ONCE: Final = 4
 """Attempts one worker makes at one endpoint at a time: a slow one takes no more of its slots."""
@@ -73,9 +80,7 @@ class WebhookActivities:
         if not outgoing.enabled:
             await self._dismiss(delivery)
             return None
-        secrets = (self._unseal(secret, delivery.user_id) for secret in outgoing.secrets)
-        outgoing = outgoing.model_copy(update={"secrets": tuple(secrets)})
-        result = await self._sender.send(outgoing)
+        result = await self._sent(outgoing)
         pause = None
         if not result.delivered and not result.gone:
             spread = random.uniform(-1, 1)  # noqa: S311 - as above
@@ -88,6 +93,14 @@ class WebhookActivities:
         if pause is None:
             return None
         return DeliveryJob(delivery=delivery, tried=outgoing.tried + 1, pause=pause)
+
+    async def _sent(self, outgoing: Outgoing) -> AttemptResult:
+        owner = outgoing.delivery.user_id
+        try:
+            secrets = tuple(self._unseal(secret, owner) for secret in outgoing.secrets)
+        except Failure as failure:
+            return AttemptResult(delivered=False, code=failure.code)
+        return await self._sender.send(outgoing.model_copy(update={"secrets": secrets}))
 
     async def _dismiss(self, delivery: Delivery) -> None:
         async with self._database.write() as tx:

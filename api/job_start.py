@@ -125,6 +125,8 @@ class JobStart:
     async def _take_back(self, job: StaleJob, key: Key | None) -> bool:
         async with self._database.write() as tx:
             gone = await tx.jobs.withdraw(job.id, job.user_id)
+            if gone:
+                await tx.webhooks.forget(job.id, job.user_id)
             if gone and key is not None:
                 await tx.idempotency.forget(job.user_id, key.text)
         return gone

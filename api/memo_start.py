@@ -8,7 +8,8 @@ from api.dependencies import Services
 from api.egress import MediaAddress
 from api.idempotency import Key
 from api.job_start import Entered, JobStart, check_credits
-from api.shapes.memos import MemoOptions, MemoStarted, MemoView
+from api.shapes.fields import Answer
+from api.shapes.memos import MemoOptions, MemoStarted, MemoView, Reprocessed
 from api.user_settings import user_settings
 from contracts.errors import Conflict, Forbidden, NotFound
 from contracts.headline import default_title
@@ -16,6 +17,7 @@ from contracts.ids import MEMO, memo_job
 from contracts.jobs import LONGEST_JOB_SECONDS, Job, JobState, StaleJob
 from contracts.memo import Memo, MemoJob, MemoStatus
 from contracts.pricing import transcription_price
+from contracts.webhooks import Delivery, MemoEventData, WebhookEvent, new_secret
 
 if TYPE_CHECKING:
     from store.database import Transaction
@@ -33,6 +35,7 @@ class Recording(NamedTuple):
         media_type: as the first bytes say, or else as the client claims.
         language: what the client asks for, for the title until there is a headline.
         address: where it has to be fetched from, when it is not in storage.
+        original: the memo whose recording it is, when that is transcribed anew.
     """
 
     user_id: str
@@ -42,6 +45,7 @@ class Recording(NamedTuple):
     options: MemoOptions
     language: str | None
     address: MediaAddress | None = None
+    original: str | None = None
 
 
 class Started(NamedTuple):
@@ -69,6 +73,8 @@ class MemoStart:
             OutcomeUnknown: the database went away in the very moment of the commit.
             Unavailable: Temporal or the database is away; nothing was begun.
         """
+        if recording.options.webhook_url is not None:
+            await self._services.egress.check(recording.options.webhook_url)
 
         async def enter(tx: "Transaction") -> Entered:
             return await _Rows(tx, self._services, recording).enter()
@@ -90,6 +96,8 @@ class _Rows:
 
     async def enter(self) -> Entered:
         """Write them, or find them; the checks come in the order the contract names."""
+        if self._recording.original is not None:
+            await self._tx.memos.keep(self._recording.original, self._user_id)
         memo_id = self._options.memo_id
         memo = None if memo_id is None else await self._tx.memos.find(memo_id, self._user_id)
         if memo is not None and memo.user_id != self._user_id:
@@ -128,6 +136,7 @@ class _Rows:
             job_id=request.job_id,
         )
         await self._check_credits()
+        request = request.model_copy(update={"announced": await self._announce(memo_id)})
         await self._tx.jobs.create(
             request.job_id,
             self._user_id,
@@ -138,6 +147,32 @@ class _Rows:
         )
         await self._stand_on(memo_id)
         return self._entered(memo, _described(request), fresh=True)
+
+    async def _announce(self, memo_id: str) -> tuple[Delivery, ...]:
+        """The messages about a new memo, its own address among those that get them."""
+        await self._hook(memo_id)
+        job_id = memo_job(memo_id)
+        said = MemoEventData(memo_id=memo_id, job_id=job_id, status=MemoStatus.PENDING)
+        return await self._tx.webhooks.announce(
+            self._user_id, WebhookEvent.MEMO_CREATED, said, subject=job_id, job_id=job_id
+        )
+
+    async def _hook(self, memo_id: str) -> None:
+        """Keep the address that came with this memo."""
+        url, secret = self._options.webhook_url, self._options.webhook_secret
+        if url is None:
+            return
+        seal = self._services.egress.seal
+        if secret is None:
+            await self._tx.webhook_endpoints.account_secret(
+                self._user_id, seal(new_secret(), self._user_id)
+            )
+        await self._tx.webhook_endpoints.add_for_job(
+            self._user_id,
+            memo_job(memo_id),
+            url,
+            secret=None if secret is None else seal(secret, self._user_id),
+        )
 
     async def _language(self) -> str | None:
         """The user's: as set, else as their client asks for."""
@@ -174,11 +209,12 @@ class _Rows:
             # What was heard of the old file would be given out as what is in the new one.
             raise Conflict("The memo stands on another recording", code="memo_exists")
         await self._check_credits()
+        await self._hook(memo.id)
         stale = await self._tx.jobs.requeue(
             job.id,
             self._user_id,
             deadline_seconds=LONGEST_JOB_SECONDS,
-            changes=request.model_dump(mode="json", exclude={"round"}),
+            changes=request.model_dump(mode="json", exclude={"round", "announced"}),
         )
         memo = await self._tx.memos.begin_again(memo.id, self._user_id, source=self._source())
         await self._stand_on(memo.id)
@@ -193,12 +229,20 @@ class _Rows:
             await self._tx.spaces.link(memo_id, self._options.space_id, self._user_id)
 
     def _entered(self, memo: Memo, job: StaleJob, *, fresh: bool = False) -> Entered:
-        answer = MemoStarted(
+        answer: Answer = MemoStarted(
             memo_id=memo.id,
             audio_path=self._recording.path,
             memo=MemoView.of(memo),
             job_id=job.id,
         )
+        if self._recording.original is not None:
+            answer = Reprocessed(
+                message="Reprocessing started",
+                original_memo_id=self._recording.original,
+                new_memo_id=memo.id,
+                memo=MemoView.of(memo),
+                job_id=job.id,
+            )
         return Entered(answer.model_dump(mode="json", by_alias=True), job, fresh=fresh)
 
     def _request(self, memo_id: str) -> MemoJob:

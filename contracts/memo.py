@@ -12,6 +12,7 @@ from contracts.paging import Cursor
 from contracts.tiers import PlannedTier
 from contracts.transcript import Gap, TranscriptRef
 from contracts.values import Value
+from contracts.webhooks import Delivery
 
 
 class MemoStatus(StrEnum):
@@ -40,6 +41,7 @@ class MemoJob(Value):
         address_digest: SHA-256 of that address, so that the same one is known again.
         audio_wait_seconds: how long to wait for audio that is not in storage yet.
         heartbeat_seconds: after so long without a sign of life a worker counts as lost.
+        announced: webhook messages that tell of the new memo.
         blueprint_id: memories are made by this blueprint when there is a transcript; it was
             checked that the owner may use it.
     """
@@ -56,11 +58,12 @@ class MemoJob(Value):
     round: int = 1
     audio_wait_seconds: float = 60.0
     heartbeat_seconds: float = 60.0
+    announced: tuple[Delivery, ...] = ()
     blueprint_id: str | None = None
 
 
 class FetchedAudio(Value):
-    """A recording that was fetched into storage; size in bytes, 0 when an earlier try fetched it."""
+    """A recording fetched into storage; size in bytes, 0 when an earlier try fetched it."""
 
     key: str
     size: int = 0
@@ -193,6 +196,13 @@ class JoinChunks(Value):
     seconds: float
 
 
+class Settled(Value):
+    """What a transcription was charged, and the webhook messages that tell of it."""
+
+    charged: int
+    announced: tuple[Delivery, ...] = ()
+
+
 class SettleMemo(Value):
     """Charge the measured seconds for the recorded transcript."""
 
@@ -237,6 +247,12 @@ class EndMemo(Value):
     failure: JobFailure | None = None
     headline_failure: JobFailure | None = None
     result: dict[str, Any] = {}
+
+
+class Ended(Value):
+    """The webhook messages that tell of a job's end."""
+
+    announced: tuple[Delivery, ...] = ()
 
 
 class MemoResult(Value):

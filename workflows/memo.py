@@ -42,6 +42,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.long_audio import LongAudio, longest_chunk
     from workflows.outside import Outsiders
     from workflows.steps import StepFailed, looked_at, outcome, short_step, unless
+    from workflows.webhooks import Announcements
 
 SPEECH_SECONDS = 0.5
 """Less speech than this in the whole recording is none."""
@@ -60,6 +61,7 @@ class MemoWorkflow:
         self._job = job
         self._converted: ConvertedAudio | None = None
         self._outsiders = Outsiders(job)
+        self._announcements = Announcements()
         self._overtaken: asyncio.Task[TranscriptRef | None] | None = None
         self._failure = JobFailure(code="no_tier", message="No transcription tier is configured")
 
@@ -70,6 +72,8 @@ class MemoWorkflow:
             reservation = await short_step(MemoActivities.reserve, job)
             if not reservation.present:
                 return MemoResult(state=JobState.CANCELLED)
+            if job.round == 1:
+                self._announcements.send(job.announced)
             result = await self._carry(reservation)
         except asyncio.CancelledError:
             await self._end(EndMemo(job=job, state=JobState.CANCELLED))
@@ -124,7 +128,8 @@ class MemoWorkflow:
         return await short_step(OutsideActivities.adopt_outside, self._job)
 
     async def _wind_up(self) -> None:
-        """Wait for what a transcript from outside has overtaken."""
+        """Wait for what a transcript from outside has overtaken, and for webhooks."""
+        await self._announcements.sent()
         while self._overtaken is not None and not self._overtaken.done():
             # A job that has had its last word cannot be cancelled any more.
             with suppress(asyncio.CancelledError):
@@ -176,7 +181,7 @@ class MemoWorkflow:
         """The rest of the tiers, chunk by chunk."""
         converted = await self._convert(facts, longest_chunk(tiers))
         self._tell(f"Transcribing {facts.seconds:.0f} s in chunks, first by `{tiers[0].name}`")
-        return await LongAudio(self._job, converted.key, facts, tiers).transcribe()
+        return await LongAudio(self._job, converted, facts, tiers).transcribe()
 
     async def _attempt(self, tier: PlannedTier, facts: AudioFacts) -> TranscriptRef:
         job = self._job
@@ -237,7 +242,9 @@ class MemoWorkflow:
 
     async def _settle(self, transcript: TranscriptRef) -> int:
         order = SettleMemo(job=self._job, transcript=transcript, seconds=transcript.seconds)
-        return await short_step(MemoActivities.settle, order)
+        settled = await short_step(MemoActivities.settle, order)
+        self._announcements.send(settled.announced)
+        return settled.charged
 
     async def _enrich(self, transcript: TranscriptRef) -> JobFailure | None:
         """Headline, and beside it the memories of a blueprint; why there is no headline."""
@@ -299,7 +306,8 @@ class MemoWorkflow:
         half_fetched = self._job.fetch and order.state is JobState.FAILED
         if left or half_fetched or order.state is JobState.CANCELLED:
             await short_step(MemoActivities.discard_work, self._job)
-        await short_step(MemoActivities.end, order)
+        ended = await short_step(MemoActivities.end, order)
+        self._announcements.send(ended.announced)
 
     def _tell(self, now: str) -> None:
         """What an operator reads in the Temporal UI: free of charge and of spoken words."""

@@ -49,10 +49,6 @@ MOST_WAKES: Final = 16
 """So often an event of the vendor's makes a job look at once; then it waits as if there were none.
 Each look costs history."""
 
-MOST_WAKES: Final = 16
-"""So often an event of the vendor's makes a job look at once; then it waits as if there were none.
-Each look costs history."""
-
 DISCARD: Final = timedelta(minutes=5)
 """How long a memo that is transcribed waits for the vendor to delete what it was sent."""
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
+from temporalio.exceptions import ActivityError
 from temporalio.workflow import ParentClosePolicy
 
 with workflow.unsafe.imports_passed_through():
@@ -80,12 +81,19 @@ class Announcements:
 
     async def sent(self) -> None:
         """Wait until each has been tried once; the rest is in workflows of their own by then."""
-        if self._sending:
-            await asyncio.gather(*self._sending)
+        while not all(task.done() for task in self._sending):
+            # A job that has had its last word cannot be cancelled any more.
+            with suppress(asyncio.CancelledError):
+                await workflow.wait(self._sending)
 
 
 async def _send(jobs: Sequence[DeliveryJob]) -> None:
-    left = await attempt(jobs)
+    try:
+        left = await attempt(jobs)
+    except ActivityError:
+        # The database has been away for a day: the rows wait for `reconcile`.
+        workflow.logger.warning("webhooks.not_tried")
+        return
     for job in left.jobs:
         await workflow.start_child_workflow(
             WebhookDeliveryWorkflow.run,

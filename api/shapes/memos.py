@@ -26,6 +26,7 @@ from api.shapes.fields import (
     drop_null_defaults,
     example,
 )
+from api.shapes.webhooks import EXAMPLE_URL, Secret, Url
 from contracts.egress import MAX_URL
 from contracts.memo import Memo, MemoStatus
 
@@ -75,6 +76,17 @@ class MemoOptions(Body):
     )
     title: Omittable[Title] = Field(
         None, description="A title of one's own; no headline replaces it."
+    )
+    webhook_url: Omittable[Url] = Field(
+        None,
+        alias="webhook_url",
+        description="Gets this memo's events too, beside the caller's webhook endpoints.",
+        examples=[EXAMPLE_URL],
+    )
+    webhook_secret: Omittable[Secret] = Field(
+        None,
+        alias="webhook_secret",
+        description="Signs what is sent to `webhook_url`; else the account's secret does.",
     )
 
 
@@ -142,6 +154,25 @@ class UploadFields(MemoOptions):
 
     duration: float = Field(
         0, ge=0, le=LONGEST_SECONDS, allow_inf_nan=False, description="Seconds; a hint."
+    )
+
+
+class Reprocessing(Body):
+    """How a recording is to be transcribed anew; what is left out stays as it was."""
+
+    model_config = example({"recordingLanguages": ["de-DE"]})
+
+    recording_languages: Omittable[list[Language]] = Field(
+        None, max_length=20, description="Languages spoken (BCP 47); empty: whatever is spoken."
+    )
+    recording_started_at: Omittable[Time] = Field(
+        None, description="When the recording was begun.", examples=[EXAMPLE_TIME]
+    )
+    blueprint_id: Uuid | None = Field(
+        None, description="Blueprint whose prompts are run; null: none.", examples=[None]
+    )
+    enable_diarization: Omittable[bool] = Field(
+        None, description="Tell speakers apart where the engine can."
     )
 
 
@@ -219,6 +250,30 @@ class MemoStarted(Answer):
     audio_path: str
     memo: MemoView
     job_id: str
+
+
+class Retried(Answer):
+    """The memo's transcription is tried again."""
+
+    memo_id: str
+    retry_attempt: int = Field(description="1, 2 or 3.")
+
+
+class Reprocessed(Answer):
+    """A new memo over the same recording; its job runs."""
+
+    message: str
+    original_memo_id: str
+    new_memo_id: str
+    memo: MemoView
+    job_id: str
+
+
+class MemoOfJob(Answer):
+    """The memo a job transcribes."""
+
+    memo_id: str
+    user_id: str
 
 
 class OneMemo(Answer):

@@ -74,8 +74,8 @@ async def test_settling_twice_charges_once(
 ) -> None:
     job = await new_memo()
     await memo.reserve(job)
-    assert await memo.settle(settled(job)) == 3
-    assert await memo.settle(settled(job)) == 3
+    assert (await memo.settle(settled(job))).charged == 3
+    assert (await memo.settle(settled(job))).charged == 3
     now = await balance(database, job)
     assert (now.credits, now.held, now.total_spent) == (147, 0, 3)
 
@@ -113,7 +113,7 @@ async def test_a_retried_job_that_was_charged_before_is_not_charged_again(
             (await tx.jobs.requeue(job.job_id, job.user_id, deadline_seconds=60)).request
         )
     await memo.reserve(again)
-    assert await memo.settle(settled(again)) == 3
+    assert (await memo.settle(settled(again))).charged == 3
     await memo.end(EndMemo(job=again, state=JobState.COMPLETED))
     now = await balance(database, job)
     assert (now.credits, now.held, now.total_spent) == (147, 0, 3)

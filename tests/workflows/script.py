@@ -16,6 +16,7 @@ from contracts.memo import (
     ConvertedAudio,
     CutAudio,
     CutPlan,
+    Ended,
     EndMemo,
     FetchedAudio,
     HeadlineMemo,
@@ -26,6 +27,7 @@ from contracts.memo import (
     MemoJob,
     ProbedAudio,
     Reserved,
+    Settled,
     SettleMemo,
     SubmittedBatch,
     TranscribeTier,
@@ -53,7 +55,7 @@ TYPES: dict[str, tuple[type, type | None]] = {
     "transcribe": (TranscribeTier, TranscriptRef),
     "transcribe_chunk": (TranscribeTier, HeardChunk),
     "join_chunks": (JoinChunks, TranscriptRef),
-    "settle": (SettleMemo, int),
+    "settle": (SettleMemo, Settled),
     "submit_batch": (TranscribeTier, SubmittedBatch),
     "collect_batch": (BatchOrder, TranscriptRef),
     "discard_batch": (TranscribeTier, int),
@@ -62,7 +64,7 @@ TYPES: dict[str, tuple[type, type | None]] = {
     "adopt_outside": (MemoJob, TranscriptRef),
     "headline": (HeadlineMemo, HeadlineRef),
     "discard_work": (MemoJob, int),
-    "end": (EndMemo, None),
+    "end": (EndMemo, Ended),
 }
 
 
@@ -87,7 +89,7 @@ class Script:
             "cut": [CutPlan(chunks=CHUNKS)],
             "transcribe_chunk": [HeardChunk(index=0, tier="first", words=5)],
             "join_chunks": [transcript()],
-            "settle": [3],
+            "settle": [Settled(charged=3)],
             "submit_batch": [SubmittedBatch(number=1, job=VendorJob(id="v1", credential="c"))],
             "collect_batch": [transcript("batch")],
             "discard_batch": [2],
@@ -96,7 +98,7 @@ class Script:
             "adopt_outside": [transcript("external")],
             "headline": [HeadlineRef(engine="fake", characters=9)],
             "discard_work": [1],
-            "end": [None],
+            "end": [Ended()],
         }
         self.answers.update({name: list(given) for name, given in answers.items()})
         self.calls: list[tuple[str, Any]] = []

@@ -17,7 +17,7 @@ from contracts.errors import (
     Unavailable,
 )
 from contracts.jobs import JobFailure, JobState
-from contracts.memo import EndMemo, Reserved, VoiceFacts
+from contracts.memo import EndMemo, Reserved, Settled, VoiceFacts
 from contracts.tiers import PlannedTier
 from tests.workflows.conftest import MemoRunner
 from tests.workflows.script import BLOCK, Script, transcript
@@ -171,7 +171,7 @@ async def test_a_failed_headline_leaves_a_completed_memo_with_the_reason(memos: 
 async def test_a_short_step_goes_on_patiently_while_the_database_is_away(
     memos: MemoRunner,
 ) -> None:
-    script = Script(settle=[*[Unavailable("database")] * 12, 3])
+    script = Script(settle=[*[Unavailable("database")] * 12, Settled(charged=3)])
     result = await memos.run(script)
     assert result.charged == 3
     assert len(script.asked("settle")) == 13
