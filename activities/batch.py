@@ -186,16 +186,25 @@ class BatchActivities:
             await tx.attempts.end_open(
                 job.job_id, job.user_id, order.tier.name, AttemptOutcome.CANCELLED
             )
-        # The audio first: it goes whether or not the vendor can be asked for its jobs.
-        gone = int(await engine.staging.remove(staging_key(operation, kind.extension)))
+        # Each goes whether or not the other can be had now.
+        gone, failed = 0, None
+        try:
+            gone = int(await engine.staging.remove(staging_key(operation, kind.extension)))
+        except ProviderFailure as failure:
+            failed = failure
+        gone += await self._forget_jobs(engine, operation)
+        if failed is not None:
+            raise failed
+        return gone
+
+    async def _forget_jobs(self, engine: BatchEngine, operation: str) -> int:
         found = await engine.transcriber.find(operation)
         for each in found:
             await engine.transcriber.delete(each)
-            gone += 1
         async with self._database.write() as tx:
             for each in found:
                 await tx.vendor_jobs.forget(engine.transcriber.provider, each.id)
-        return gone
+        return len(found)
 
     def _engine(self, order: TranscribeTier) -> BatchEngine:
         engine = self._engines.get(order.tier.name)

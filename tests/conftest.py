@@ -5,7 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.azurite import Azurite, azurite_server
+from tests.faults.vendor_faults import seed
 from tests.postgres import PostgresServer, postgres_server
+
+
+def pytest_report_header() -> str:
+    """Which tenth of the fault matrix of memos runs."""
+    return f"fault matrix: FAULT_SEED={seed()}"
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ What each cell expects stands beside the calls it is about, in ``tests/contract`
 
 import base64
 import gzip
+import os
 import random
 import socket
 import threading
@@ -127,9 +128,9 @@ def elsewhere(place: Place) -> Iterator[str]:
             case "tls":
                 yield f"https://127.0.0.1:{stack.enter_context(_plain_server())}"
             case "refused":
-                with socket.create_server(("127.0.0.1", 0)) as free:
-                    port = free.getsockname()[1]
-                yield f"http://127.0.0.1:{port}"
+                taken = stack.enter_context(socket.socket())
+                taken.bind(("127.0.0.1", 0))  # nobody else gets the port, and nobody listens
+                yield f"http://127.0.0.1:{taken.getsockname()[1]}"
             case "connect":
                 full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
                 for _ in range(3):  # more than the queue holds; they never get an answer
@@ -137,6 +138,11 @@ def elsewhere(place: Place) -> Iterator[str]:
                     waiting.setblocking(False)
                     waiting.connect_ex(full.getsockname())
                 yield f"http://127.0.0.1:{full.getsockname()[1]}"
+
+
+def seed() -> int:
+    """Of the share that always runs: FAULT_SEED, else the same every time."""
+    return int(os.environ.get("FAULT_SEED", "11"))
 
 
 def sampled(cells: Sequence[Any], seed: int, share: float = 0.1) -> list[Any]:

@@ -16,13 +16,19 @@ from contracts.memo import MemoJob, MemoResult
 from runtime.temporal import make_plugin
 from runtime.temporal_jobs import JOB_KIND, SUBJECT_ID, USER_ID
 from runtime.temporal_server import dev_server_extra_args, resolve
+from tests.faults.asked_delays import AskedDelays
 from tests.workflows.script import Script
 from workflows import policies
 from workflows.memo import MemoWorkflow
 
 
 @pytest.fixture(scope="session")
-async def skipping() -> AsyncIterator[WorkflowEnvironment]:
+def delays() -> AskedDelays:
+    return AskedDelays()
+
+
+@pytest.fixture(scope="session")
+async def skipping(delays: AskedDelays) -> AsyncIterator[WorkflowEnvironment]:
     """The real server, skipping to the next timer, back-off or timeout."""
     server = resolve()
     environment = await WorkflowEnvironment.start_time_skipping_v2(
@@ -30,7 +36,7 @@ async def skipping() -> AsyncIterator[WorkflowEnvironment]:
         dev_server_existing_path=str(server.executable),
         dev_server_extra_args=dev_server_extra_args(time_skipping=True),
         search_attributes=[JOB_KIND, USER_ID, SUBJECT_ID],
-        plugins=[make_plugin()],
+        plugins=[delays.plugin(), make_plugin()],
     )
     async with environment:
         yield environment
