@@ -284,6 +284,7 @@ def check(names: tuple[str, ...], audio: Path, data: Path | None) -> None:
     import sys
 
     from engines import try_tiers
+    from providers.openai_models import announced
 
     async def each() -> bool:
         well = True
@@ -291,6 +292,8 @@ def check(names: tuple[str, ...], audio: Path, data: Path | None) -> None:
             well = well and not tried.failure
             said = tried.failure or tried.text or "no words"
             click.echo(f"{tried.tier:<24} {tried.seconds:6.1f} s  {said}")
+        for model, day in await announced(settings_of(data).model_servers):
+            click.echo(f"{model} is shut down by its vendor on {day}", err=True)
         return well
 
     sys.exit(0 if asyncio.run(each()) else WRONG)
@@ -335,6 +338,7 @@ def outside_probes(settings: "Settings") -> "dict[str, Probe]":
     from contextlib import AsyncExitStack
 
     from providers.media_tools import MediaTools
+    from providers.openai_models import announced
     from runtime.doctor import NotInUse
     from store import migrations
     from store.files import open_files
@@ -351,6 +355,15 @@ def outside_probes(settings: "Settings") -> "dict[str, Probe]":
             await tools.aclose()
         return f"{found.binary}, {found.isolation}"
 
+    async def models() -> str:
+        servers = settings.model_servers
+        if not servers:
+            raise NotInUse("no model of OpenAI's API is asked")
+        if told := await announced(servers):
+            dates = ", ".join(f"{model} is shut down on {day}" for model, day in told)
+            raise NotInUse(f"{dates}: name another model by then")
+        return "no shut-down is announced"
+
     async def storage() -> str:
         async with AsyncExitStack() as stack:
             elsewhere = open_files(settings.storage_setup, stack).elsewhere
@@ -358,7 +371,7 @@ def outside_probes(settings: "Settings") -> "dict[str, Probe]":
                 raise NotInUse("none: STORAGE is disk")
             return await elsewhere.examine()
 
-    return {"database": database, "ffmpeg": ffmpeg, "storage service": storage}
+    return {"database": database, "ffmpeg": ffmpeg, "storage service": storage, "models": models}
 
 
 @voicekeep.command()

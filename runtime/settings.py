@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
-from contracts.language_setup import LanguageSetup
+from contracts.language_setup import OPENAI, LanguageSetup
+from contracts.models import ModelServer
 from contracts.storage_setup import StorageSetup
 from runtime.settings_azure import AzureSettings
 from runtime.settings_egress import EgressSettings
@@ -107,6 +108,20 @@ class Settings(BaseModel):
         """The language models that are configured."""
         openai = self.transcription
         return self.language.setup(openai.openai_api_key, openai.openai_base_url)
+
+    @property
+    def model_servers(self) -> tuple[ModelServer, ...]:
+        """The servers of OpenAI's API that the configured tiers ask, each with its models."""
+        wanted, found = self.transcription, []
+        if "openai" in self.tiers:
+            model = wanted.openai_transcription_model
+            key = wanted.openai_api_key or SecretStr("")
+            found.append(ModelServer(key=key, url=wanted.openai_base_url, models=(model,)))
+        language = self.language_setup.access.get(OPENAI)
+        if language is not None:
+            models = (language.model,)
+            found.append(ModelServer(key=language.key, url=language.url, models=models))
+        return tuple(found)
 
     @classmethod
     def groups(cls) -> Iterator[tuple[str, type[Group]]]:

@@ -11,7 +11,7 @@ from contracts.jobs import JobState
 from contracts.memo import MemoJob
 from contracts.tiers import AttemptOutcome
 from store.migrations import upgrade
-from tests.e2e.test_killed_worker import Mortal
+from tests.e2e.mortal import Mortal
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
 from tests.site import local_server

@@ -36,6 +36,11 @@ WORDS_PER_SEGMENT: Final = 10
 MAX_BYTES: Final = 25 * 1024 * 1024
 FORMATS: Final = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "oga", "ogg", "wav", "webm")
 MODELS: Final = ("whisper-1", "gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-transcribe-diarize")
+SHUTDOWNS: Final = {
+    "whisper-1": "2027-02-26",
+    "gpt-4o-transcribe": "2027-02-26",
+    "gpt-4o-transcribe-diarize": "2027-02-26",
+}
 LANGUAGE_NAMES: Final = {"en": "english", "de": "german", "fr": "french", "es": "spanish"}
 
 
@@ -119,7 +124,10 @@ class FakeOpenAI(Wire):
                 return response, facts
             match request.method, request.path:
                 case "GET", "/v1/models":
-                    models = [{"id": name, "object": "model"} for name in MODELS]
+                    models = [
+                        {"id": name, "object": "model", "shutdown_date": SHUTDOWNS.get(name)}
+                        for name in MODELS
+                    ]
                     return json_response({"object": "list", "data": models}), facts
                 case "POST", "/v1/audio/transcriptions":
                     return await self._transcribe(request, facts), facts
