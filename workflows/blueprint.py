@@ -50,6 +50,8 @@ async def write_memories(order: OrderBlueprint) -> None:
         await workflow.wait([ended], timeout=policies.BLUEPRINT_WAIT.total_seconds())
     except asyncio.CancelledError:
         child.cancel()
+        # A workflow that closes at once never delivers what it asked of its child.
+        await workflow.wait([ended])
         raise
 
 
@@ -66,6 +68,7 @@ async def _started(job: LanguageJob) -> workflow.ChildWorkflowHandle[Any, Any]:
         job,
         id=job.job_id,
         parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+        cancellation_type=workflow.ChildWorkflowCancellationType.WAIT_CANCELLATION_REQUESTED,
         execution_timeout=timedelta(seconds=LONGEST_JOB_SECONDS),
         search_attributes=attributes,
         priority=Priority(fairness_key=job.user_id[:64]),

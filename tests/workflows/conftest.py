@@ -12,6 +12,8 @@ from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
 from contracts import ids, queues
+from contracts.language import Use
+from contracts.language_job import LanguageJob, LanguageResult
 from contracts.memo import MemoJob, MemoResult
 from runtime.temporal import make_plugin
 from runtime.temporal_jobs import JOB_KIND, SUBJECT_ID, USER_ID
@@ -19,6 +21,7 @@ from runtime.temporal_server import dev_server_extra_args, resolve
 from tests.faults.asked_delays import AskedDelays
 from tests.workflows.script import Script
 from workflows import policies
+from workflows.language import LanguageWorkflow
 from workflows.memo import MemoWorkflow
 
 
@@ -86,7 +89,7 @@ class MemoRunner:
         main = Worker(
             self.client,
             task_queue=queue,
-            workflows=[MemoWorkflow],
+            workflows=[MemoWorkflow, LanguageWorkflow],
             activities=script.activities(),
             workflow_failure_exception_types=[Exception],
         )
@@ -102,6 +105,51 @@ class MemoRunner:
     async def run(self, script: Script, job: MemoJob | None = None) -> MemoResult:
         async with self.started(script, job) as handle:
             return await handle.result()
+
+
+class LanguageRunner:
+    """Starts language workflows whose activities follow a script."""
+
+    def __init__(self, environment: WorkflowEnvironment) -> None:
+        self.client = environment.client
+
+    @asynccontextmanager
+    async def started(
+        self, script: Script, use: Use = Use.QUESTION
+    ) -> AsyncIterator[WorkflowHandle[LanguageWorkflow, LanguageResult]]:
+        job = LanguageJob(
+            job_id=ids.language_job(use, str(uuid.uuid4())),
+            use=use,
+            user_id=str(uuid.uuid4()),
+            subject_id=str(uuid.uuid4()),
+            memo_ids=("m",),
+            price=5,
+        )
+        queue = f"test-{job.job_id}"
+        worker = Worker(
+            self.client,
+            task_queue=queue,
+            workflows=[LanguageWorkflow],
+            activities=script.activities(),
+            workflow_failure_exception_types=[Exception],
+        )
+        async with worker:
+            yield await self.client.start_workflow(
+                LanguageWorkflow.run,
+                job,
+                id=job.job_id,
+                task_queue=queue,
+                execution_timeout=timedelta(days=10),
+            )
+
+    async def run(self, script: Script, use: Use = Use.QUESTION) -> LanguageResult:
+        async with self.started(script, use) as handle:
+            return await handle.result()
+
+
+@pytest.fixture
+def writing(skipping: WorkflowEnvironment) -> LanguageRunner:
+    return LanguageRunner(skipping)
 
 
 @pytest.fixture

@@ -10,6 +10,14 @@ from contracts.audio import AudioFacts
 from contracts.batch import VendorJob
 from contracts.chunks import Chunk
 from contracts.errors import Failure
+from contracts.language_job import (
+    EndLanguage,
+    LanguageJob,
+    LanguageReserved,
+    LanguageResult,
+    OrderedBlueprint,
+    WrittenRef,
+)
 from contracts.memo import (
     BatchOrder,
     ConvertAudio,
@@ -25,6 +33,7 @@ from contracts.memo import (
     JoinChunks,
     ListenForSpeech,
     MemoJob,
+    OrderBlueprint,
     ProbedAudio,
     Reserved,
     Settled,
@@ -63,6 +72,10 @@ TYPES: dict[str, tuple[type, type | None]] = {
     "end_outside": (EndOutside, None),
     "adopt_outside": (MemoJob, TranscriptRef),
     "headline": (HeadlineMemo, HeadlineRef),
+    "order_blueprint": (OrderBlueprint, OrderedBlueprint),
+    "reserve_language": (LanguageJob, LanguageReserved),
+    "write_language": (LanguageJob, WrittenRef),
+    "end_language": (EndLanguage, LanguageResult),
     "discard_work": (MemoJob, int),
     "end": (EndMemo, Ended),
 }
@@ -72,6 +85,17 @@ def transcript(tier: str = "first", words: int = 12) -> TranscriptRef:
     return TranscriptRef(
         ref="r", seconds=90, words=words, sha256="0" * 64, tier=tier, language="en"
     )
+
+
+def written() -> WrittenRef:
+    return WrittenRef(
+        memory_ids=("m",), tier="first", provider="fake", engine="one",
+        characters_read=9, characters_total=9, charged=5,
+    )  # fmt: skip
+
+
+def ended(order: EndLanguage) -> LanguageResult:
+    return LanguageResult(state=order.state, failure=order.failure)
 
 
 class Script:
@@ -97,6 +121,10 @@ class Script:
             "end_outside": [None],
             "adopt_outside": [transcript("external")],
             "headline": [HeadlineRef(engine="fake", characters=9)],
+            "order_blueprint": [OrderedBlueprint()],
+            "reserve_language": [LanguageReserved(present=True, held=5)],
+            "write_language": [written()],
+            "end_language": [ended],
             "discard_work": [1],
             "end": [Ended()],
         }
