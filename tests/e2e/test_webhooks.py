@@ -11,7 +11,6 @@ from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
 from contracts import ids
-from contracts.memo import MemoJob, MemoStatus
 from contracts.webhooks import (
     RETRY_SIGNAL,
     MemoEventData,
@@ -20,13 +19,13 @@ from contracts.webhooks import (
     WebhookEvent,
     new_secret,
 )
-from runtime.seals import Seals
 from store.invariants import violations
 from store.migrations import upgrade
 from tests.fakes.openai import FakeOpenAI
 from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.recordings import make
 from tests.site import Site, local_server
+from tests.told import memo_told_of, sealed
 
 pytestmark = pytest.mark.e2e
 
@@ -56,24 +55,6 @@ async def receiver() -> AsyncIterator[WebhookReceiver]:
     await receiver.start()
     yield receiver
     await receiver.aclose()
-
-
-def sealed(receiver: WebhookReceiver, user_id: str) -> str:
-    return Seals(()).seal(receiver.secret or "", user_id)
-
-
-async def memo_told_of(site: Site, receiver: WebhookReceiver, folder: Path) -> MemoJob:
-    """A memo as the API enters it, for a user with one endpoint."""
-    job = await site.memo(make(folder / "tone.wav", 5))
-    async with site.database.write() as tx:
-        await tx.webhook_endpoints.add(
-            job.user_id, f"{receiver.wire.url}/hook", sealed(receiver, job.user_id)
-        )
-        said = MemoEventData(memo_id=job.memo_id, job_id=job.job_id, status=MemoStatus.PENDING)
-        announced = await tx.webhooks.announce(
-            job.user_id, WebhookEvent.MEMO_CREATED, said, subject=job.job_id, job_id=job.job_id
-        )
-    return job.model_copy(update={"announced": announced})
 
 
 def told(receiver: WebhookReceiver) -> list[str]:

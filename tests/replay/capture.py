@@ -21,10 +21,15 @@ from temporalio.client import WorkflowFailureError, WorkflowHistory
 from contracts import ids
 from contracts.memo import EraseJob
 from contracts.queues import MAIN
+from contracts.webhooks import RETRY_SIGNAL, MessageState, RetryNow, new_secret
 from store.migrations import upgrade
+from tests.by_url import memo_by_url
+from tests.fakes.media_host import MediaHost
 from tests.fakes.openai import FakeOpenAI
+from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.recordings import make
 from tests.site import Site, local_server
+from tests.told import memo_told_of
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -94,6 +99,25 @@ async def cancelled(site: Site, folder: Path) -> WorkflowHistory:
     return await handle.fetch_history()
 
 
+async def _at_an_address(site: Site, host: MediaHost, name: str) -> WorkflowHistory:
+    await host.wire.start()
+    handle = await site.start(await memo_by_url(site, f"{host.wire.url}/{name}"))
+    with suppress(WorkflowFailureError):
+        await handle.result()
+    await host.wire.aclose()
+    return await handle.fetch_history()
+
+
+async def fetched(site: Site, folder: Path) -> WorkflowHistory:
+    host = MediaHost()
+    host.put("memo.wav", make(folder / "tone.wav", 5).read_bytes())
+    return await _at_an_address(site, host, "memo.wav")
+
+
+async def not_fetched(site: Site, folder: Path) -> WorkflowHistory:
+    return await _at_an_address(site, MediaHost(), "gone.wav")
+
+
 RUNS: dict[str, Callable[[Site, Path], Awaitable[WorkflowHistory]]] = {
     f"memo_{run.__name__}": run
     for run in (
@@ -105,9 +129,37 @@ RUNS: dict[str, Callable[[Site, Path], Awaitable[WorkflowHistory]]] = {
         nothing_said,
         corrupt,
         audio_never_came,
+        fetched,
+        not_fetched,
         cancelled,
     )
 }
+
+
+async def told(site: Site, folder: Path) -> WorkflowHistory:
+    receiver = WebhookReceiver(new_secret())
+    receiver.answers = [(500, {})]
+    await receiver.start()
+    handle = await site.start(await memo_told_of(site, receiver, folder))
+    await handle.result()
+    await receiver.aclose()
+    return await handle.fetch_history()
+
+
+async def delivered(site: Site, folder: Path) -> WorkflowHistory:
+    receiver = WebhookReceiver(new_secret())
+    receiver.answers = [(500, {})]
+    await receiver.start()
+    job = await memo_told_of(site, receiver, folder)
+    await (await site.start(job)).result()
+    async with site.database.read() as tx:
+        messages, _ = await tx.webhook_messages.page(job.user_id, limit=9)
+    [waiting] = [each for each in messages if each.state is MessageState.PENDING]
+    delivery = site.client.get_workflow_handle(ids.webhook_job(waiting.id))
+    await delivery.signal(RETRY_SIGNAL, RetryNow())
+    await delivery.result()
+    await receiver.aclose()
+    return await delivery.fetch_history()
 
 
 async def erased(site: Site, folder: Path) -> WorkflowHistory:
@@ -135,6 +187,8 @@ async def reconciled(site: Site, folder: Path) -> WorkflowHistory:
     return await handle.fetch_history()
 
 
+RUNS["memo_told"] = told
+RUNS["webhook_delivered"] = delivered
 RUNS["erase_completed"] = erased
 RUNS["reconcile_completed"] = reconciled
 
@@ -153,7 +207,7 @@ async def main(names: list[str]) -> None:
         await upgrade(f"sqlite:///{folder / 'voicekeep.db'}")
         async with local_server() as environment:
             site = Site(environment.client, folder, vendor)
-            async with site.working():
+            async with site.working(EGRESS_ALLOW="127.0.0.1/32"):
                 for name in names:
                     print(name)  # noqa: T201 - a tool that talks to a person
                     history = await asyncio.wait_for(RUNS[name](site, folder), 60)
