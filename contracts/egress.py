@@ -165,6 +165,11 @@ def _ascii(text: str) -> str:
         raise refusal("has a host that is no name") from None
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address, which nobody has to look up."""
+    return _literal(host) is not None
+
+
 def _literal(host: str) -> Address | None:
     try:
         return ip_address(host)

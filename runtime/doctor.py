@@ -11,18 +11,21 @@ import platform
 import shutil
 import stat
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
 import httpx
 
+from contracts.egress import HTTPS_PORT, AllowedHost, is_address, too_wide
 from contracts.errors import Failure, Unavailable
 from contracts.invariants import Violation
 from contracts.values import Value
 from runtime.issuer import KEY_FILE, EmbeddedIssuer
 from runtime.key_sets import read_key_set
+from runtime.names import Names
 from runtime.settings import Settings
+from runtime.settings_egress import EgressSettings
 from runtime.settings_groups import TemporalSettings
 from runtime.temporal_server import TemporalServerMissing, resolve
 from runtime.whereabouts import NothingRuns, temporal_of
@@ -117,6 +120,7 @@ async def examine(settings: Settings, outside: Mapping[str, Probe]) -> Report:
         "signing key": lambda: _signing_key(settings),
         "issuers": lambda: _issuers(settings),
         "payload keys": lambda: _payload_keys(settings),
+        "outgoing calls": lambda: _egress(settings.egress),
         "openai": lambda: _openai(settings),
     }
     return Report(
@@ -219,6 +223,39 @@ async def _payload_keys(settings: Settings) -> str:
     if not keys:
         raise NotInUse("Temporal stores payloads unsealed: set TEMPORAL_PAYLOAD_KEYS to seal them")
     return f"sealed with {keys[0].id}, {len(keys)} key(s) open"
+
+
+async def _egress(settings: EgressSettings) -> str:
+    rules = settings.rules
+    if not settings.allow:
+        raise NotInUse(
+            "https to public addresses only: EGRESS_ALLOW names hosts inside that media by URL and "
+            "webhooks may reach"
+        )
+    wide = too_wide(rules)
+    if wide:
+        raise Unavailable(
+            f"EGRESS_ALLOW has {', '.join(wide)}: with it an address of anybody leads anywhere, or "
+            "to the credentials of this machine's cloud; name hosts or smaller networks"
+        )
+    lost = await _unknown([each for each in rules.hosts if not is_address(each.host)])
+    if lost:
+        raise Unavailable(f"EGRESS_ALLOW has {', '.join(lost)}, which cannot be looked up here")
+    return f"https to public addresses, and {', '.join(settings.allow)}"
+
+
+async def _unknown(hosts: Sequence[AllowedHost]) -> list[str]:
+    """Those the system's resolver does not know."""
+    names, lost = Names(), list[str]()
+    try:
+        for each in hosts:
+            try:
+                await names(each.host, each.port or HTTPS_PORT)
+            except Unavailable:
+                lost.append(each.host)
+    finally:
+        names.close()
+    return lost
 
 
 async def _openai(settings: Settings) -> str:

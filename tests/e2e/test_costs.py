@@ -14,7 +14,9 @@ from temporalio.testing import WorkflowEnvironment
 
 from contracts.memo import MemoJob
 from store.migrations import upgrade
+from tests.by_url import memo_by_url
 from tests.counts import count
+from tests.fakes.media_host import MediaHost
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
 from tests.site import Site, local_server
@@ -101,6 +103,17 @@ async def test_a_memo_in_a_format_the_vendor_takes(site: Site, tmp_path: Path) -
         assert await cost_of(site, await site.memo(wav, heartbeat_seconds=60)) == Cost(
             actions=7, events=26, statements=43, commits=7, processes=0, vendor_calls=1
         )
+
+
+async def test_a_memo_that_has_to_be_fetched(site: Site, tmp_path: Path) -> None:
+    host = MediaHost()
+    url = await host.wire.start() + host.put("memo.wav", make(tmp_path / "t.wav", 70).read_bytes())
+    async with site.working(EGRESS_ALLOW="127.0.0.1/32"):
+        await cost_of(site, await memo_by_url(site, url, heartbeat_seconds=60))
+        assert await cost_of(site, await memo_by_url(site, url, heartbeat_seconds=60)) == Cost(
+            actions=8, events=32, statements=54, commits=9, processes=0, vendor_calls=1
+        )
+    await host.wire.aclose()
 
 
 async def test_a_memo_that_has_to_be_converted(site: Site, tmp_path: Path) -> None:

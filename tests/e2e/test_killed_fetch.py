@@ -11,7 +11,7 @@ from contracts.jobs import JobState
 from contracts.memo import MemoJob, MemoResult
 from store.migrations import upgrade
 from tests.by_url import memo_by_url
-from tests.e2e.test_killed_worker import Mortal
+from tests.e2e.mortal import Mortal
 from tests.fakes.media_host import MediaHost
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make

@@ -73,6 +73,7 @@ async def test_a_new_folder_needs_no_mending_and_every_part_has_its_line(tmp_pat
         "signing key",
         "issuers",
         "payload keys",
+        "outgoing calls",
         "openai",
     ]
     assert len(report.as_text().splitlines()) == len(report.checks)
@@ -103,6 +104,24 @@ async def test_a_wrong_cli_is_named(tmp_path: Path) -> None:
     found = await look(tmp_path, "temporal server", TEMPORAL_CLI="/nowhere/temporal")
     assert found.level is Level.BAD
     assert "TEMPORAL_CLI names /nowhere/temporal" in found.line
+
+
+@pytest.mark.parametrize(
+    ("allowed", "level", "said"),
+    [
+        ("", Level.NOTE, "public addresses only"),
+        ("127.0.0.1:9000,10.0.0.0/8,localhost", Level.OK, "10.0.0.0/8"),
+        ("0.0.0.0/0", Level.BAD, "0.0.0.0/0"),
+        ("10.0.0.0/8,169.254.0.0/16", Level.BAD, "169.254.0.0/16"),
+        ("nobody.invalid", Level.BAD, "nobody.invalid"),
+    ],
+)
+async def test_what_outgoing_calls_may_reach_is_sane(
+    tmp_path: Path, allowed: str, level: Level, said: str
+) -> None:
+    found = await look(tmp_path, "outgoing calls", EGRESS_ALLOW=allowed)
+    assert found.level is level
+    assert said in found.line
 
 
 async def test_a_signing_key_others_can_read_is_to_be_mended_by_a_command(tmp_path: Path) -> None:
