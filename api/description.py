@@ -10,6 +10,7 @@ from api.shapes.blueprints import BLUEPRINT_EXAMPLE
 from api.shapes.jobs import JOB_EXAMPLE
 from api.shapes.memories import MEMORY_EXAMPLE
 from api.shapes.memos import MEMO_EXAMPLE
+from api.webhook_events import webhook_events
 
 VERSION: Final = version("voicekeep")
 
@@ -74,9 +75,11 @@ def _document(app: FastAPI) -> dict[str, Any]:
             description=app.description,
             tags=app.openapi_tags,
             routes=app.routes,
+            webhooks=webhook_events().routes,
             license_info={"name": "MIT", "identifier": "MIT"},
         )
-        operations = [each for path in document["paths"].values() for each in path.values()]
+        described = [*document["paths"].values(), *document["webhooks"].values()]
+        operations = [each for path in described for each in path.values()]
         for operation in operations:
             _without_framework_error(operation)
             _without_null_parameters(operation)
