@@ -64,6 +64,10 @@ samples: $(if $(wildcard tools/samples.py),.samples/.ready)
 azurite: .venv/.project ## Install Azurite for the tests
 	@$(BIN)/python tools/provide_azurite.py
 
+.PHONY: gateway
+gateway: .venv/.project ## Install an OpenAI-compatible server for the slow tests
+	@$(BIN)/python tools/provide_gateway.py
+
 # --- Use ---------------------------------------------------------------------------------------
 
 .PHONY: run
@@ -85,7 +89,7 @@ test: check azurite ## check, then every test but the slow ones
 	$(BIN)/pytest -m "not slow and not soak"
 
 .PHONY: test-slow
-test-slow: env azurite ## The tests that take minutes
+test-slow: env azurite gateway ## The tests that take minutes
 	$(BIN)/pytest -m "slow and not soak"
 
 .PHONY: soak
@@ -113,6 +117,7 @@ lock: .tools/uv/bin/uv ## Write the lock files anew (ARGS=--upgrade for newer ve
 	@$(COMPILE) --group dev $(ARGS) pyproject.toml -o requirements.lock
 	@$(COMPILE) --constraints requirements.lock pyproject.toml -o deploy/requirements.lock
 	@$(COMPILE) --constraints requirements.lock --group build -o deploy/build.lock
+	@$(COMPILE) $(ARGS) tools/gateway/requirements.in -o tools/gateway/requirements.lock
 
 COMPILE := .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.11 \
   --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _TOO_LONG: Final = frozenset({"context_length_exceeded", "string_above_max_length"})
 _TOO_LONG_WORDS: Final = ("context length", "context window", "context size", "too many tokens")
 _BLOCKED: Final = frozenset({"content_filter", "content_policy_violation"})
+_UNNAMED: Final = frozenset({None, "", "None"})
+"""What gateways (LiteLLM 1.106) say instead of the parameter; their message names it."""
 
 
 class TemperatureRefused(ProviderOut):
@@ -137,12 +139,16 @@ def _readable(provider: str) -> Iterator[None]:
         raise failures.unreadable(provider) from None
 
 
+def _about_temperature(param: str | None, said: str) -> bool:
+    return param == "temperature" or (param in _UNNAMED and "temperature" in said)
+
+
 def refusal(provider: str, error: "APIStatusError") -> ProviderFailure:
     """What a status of 300 and more means; code and message say which 400 it is."""
     status, code, said = error.status_code, error.code, error.message.lower()
     if code in _BLOCKED:
         return failures.unusable(provider, "blocked")
-    if status == HTTPStatus.BAD_REQUEST and error.param == "temperature":
+    if status == HTTPStatus.BAD_REQUEST and _about_temperature(error.param, said):
         return TemperatureRefused(f"{provider}'s model takes no temperature")
     kind: type[ProviderFailure] | None = None
     if code in failures.NO_MONEY:

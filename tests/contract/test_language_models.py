@@ -1,6 +1,7 @@
 """One promise for every language model, each against its vendor's stand-in over real sockets."""
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -518,6 +519,18 @@ async def test_a_model_that_takes_no_temperature_is_asked_without_one_from_then_
         await model.headline(request(marked(1)), MemoryWorkbook())
     assert [call["temperature"] for call in stage.openai.calls] == [0.7, None, None]
     assert [call["status"] for call in stage.openai.calls] == [400, 200, 200]
+
+
+@pytest.mark.parametrize("vendor", VENDORS[1:])
+@pytest.mark.parametrize("param", [None, "None"], ids=["null", "word"])
+async def test_a_gateway_that_names_the_temperature_in_its_message_alone_is_understood(
+    stage: Stage, vendor: str, param: str | None
+) -> None:
+    said = {"message": "UnsupportedParamsError: no temperature=0.7", "param": param, "code": "400"}
+    stage.openai.fault(status=400, body=json.dumps({"error": said}))
+    model = chain(stage, vendor, name="some-model")
+    await model.headline(request(marked(1)), MemoryWorkbook())
+    assert [call["temperature"] for call in stage.openai.calls] == [0.7, None]
 
 
 async def test_each_vendor_is_asked_where_its_settings_say(stage: Stage) -> None:
