@@ -89,6 +89,22 @@ async def test_a_job_whose_workflow_was_ended_from_outside_fails_and_is_released
         assert (await tx.credits.balance(job.user_id)).held == 0
 
 
+async def test_an_address_goes_with_its_job_however_that_ends(
+    bench: Bench, new_memo: NewMemo
+) -> None:
+    lost, ended = await new_memo(fetch=True), await new_memo(fetch=True)
+    for job in (lost, ended):
+        await bench.memo.reserve(job)
+    async with bench.database.write() as tx:
+        await tx.addresses.keep(lost.job_id, lost.user_id, "plain:x")
+        await tx.addresses.keep(ended.job_id, ended.user_id, "plain:y")
+        await tx.jobs.move(ended.job_id, ended.user_id, JobState.FAILED, step=Step.DONE)
+    await bench.heal()
+    async with bench.database.read() as tx:
+        assert await tx.addresses.find(lost.job_id, lost.user_id) is None
+        assert await tx.addresses.find(ended.job_id, ended.user_id) is None
+
+
 async def test_a_job_whose_workflow_runs_is_left_alone(bench: Bench, new_memo: NewMemo) -> None:
     job = await new_memo()
     await bench.memo.reserve(job)

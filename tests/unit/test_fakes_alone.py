@@ -61,6 +61,15 @@ def post(url: str, body: Any, headers: dict[str, str]) -> str:
         return text
 
 
+def test_a_strangers_web_server_runs_alone_too(tmp_path: Path) -> None:
+    with (
+        started("tests.fakes.media_host", tmp_path / "calls") as url,
+        urlopen(f"{url}/memo.wav") as answer,  # noqa: S310 - loopback
+    ):
+        assert answer.headers["content-type"] == "audio/wav"
+        assert answer.read(4) == b"RIFF"
+
+
 @pytest.mark.parametrize("module", CASES)
 def test_a_stand_in_runs_alone_answers_by_schema_and_fails_on_demand(
     module: str, tmp_path: Path
