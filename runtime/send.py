@@ -15,6 +15,7 @@ import httpx
 from contracts.errors import Failure, NotFound, Rejected, Unavailable
 from runtime.data_folder import read_running
 from runtime.issuer import EmbeddedIssuer
+from runtime.send_pieces import FROM_BYTES, Pieces
 from runtime.send_progress import Progress
 from runtime.settings import Settings
 
@@ -98,7 +99,7 @@ def send(
     """
     began = time.monotonic()
     with Api.open(target) as api:
-        created = api.upload(file, languages, progress)
+        created = api.upload(file, languages, progress, pause)
         job_id, memo_id = created["jobId"], created["memoId"]
         events: list[dict[str, Any]] = []
         for event in api.follow(job_id, pause):
@@ -130,8 +131,19 @@ class Api:
         ) as client:
             yield cls(client)
 
-    def upload(self, file: Path, languages: Sequence[str], progress: Progress) -> dict[str, Any]:
-        """Send the file as a phone would: multipart, streamed."""
+    def upload(
+        self, file: Path, languages: Sequence[str], progress: Progress, pause: float
+    ) -> dict[str, Any]:
+        """Send the file as a phone would; a large one in pieces, so that a bad line is no end."""
+        key = {"Idempotency-Key": str(uuid4())}
+        if file.stat().st_size >= FROM_BYTES:
+            pieces = Pieces(self._client, failure_of, progress, pause=pause, patience=AWAY_SECONDS)
+            try:
+                path = pieces.send(file)
+            except httpx.TransportError as error:
+                raise Unavailable(f"No answer from {self._client.base_url}") from error
+            body = {"filePath": path, "duration": 0, "recordingLanguages": list(languages)}
+            return self._call("POST", "/api/v1/memos", json=body, headers=key)
         with file.open("rb") as source:
             counted = progress.reading(source, file.stat().st_size)
             return self._call(
@@ -139,7 +151,7 @@ class Api:
                 "/api/v1/memos/upload",
                 files={"file": (file.name, counted)},
                 data={"recordingLanguages": list(languages)},
-                headers={"Idempotency-Key": str(uuid4())},
+                headers=key,
             )
 
     def get(self, path: str) -> dict[str, Any]:

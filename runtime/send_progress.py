@@ -50,6 +50,10 @@ class Progress:
         self._bars.update(self._upload, total=size, visible=True)
         return cast("IO[bytes]", _Counted(source, self._bars, self._upload))
 
+    def sent(self, place: int) -> None:
+        """Show how far the file is; after a break that may be less than before."""
+        self._bars.update(self._upload, completed=place)
+
     def event(self, event: dict[str, Any]) -> None:
         """Show one event of the job."""
         step = str(event.get("step") or "queued")
