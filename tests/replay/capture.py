@@ -28,6 +28,7 @@ from tests.fakes.media_host import MediaHost
 from tests.fakes.openai import FakeOpenAI
 from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.recordings import make
+from tests.replay import outside_runs
 from tests.site import Site, local_server
 from tests.told import memo_told_of
 
@@ -207,14 +208,20 @@ async def main(names: list[str]) -> None:
         await upgrade(f"sqlite:///{folder / 'voicekeep.db'}")
         async with local_server() as environment:
             site = Site(environment.client, folder, vendor)
-            async with site.working(EGRESS_ALLOW="127.0.0.1/32"):
-                for name in names:
-                    print(name)  # noqa: T201 - a tool that talks to a person
-                    history = await asyncio.wait_for(RUNS[name](site, folder), 60)
-                    text = json.dumps(json.loads(history.to_json()), indent=1)
-                    (HISTORIES / f"{name}.json").write_text(_unplaced(text) + "\n")
+            for name in names:
+                print(name)  # noqa: T201 - a tool that talks to a person
+                history = await asyncio.wait_for(_run(name, site, folder), 60)
+                text = json.dumps(json.loads(history.to_json()), indent=1)
+                (HISTORIES / f"{name}.json").write_text(_unplaced(text) + "\n")
             await site.close()
 
 
+async def _run(name: str, site: Site, folder: Path) -> WorkflowHistory:
+    if name in outside_runs.RUNS:
+        return await outside_runs.RUNS[name](site, folder)
+    async with site.working(EGRESS_ALLOW="127.0.0.1/32"):
+        return await RUNS[name](site, folder)
+
+
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:] or list(RUNS)))
+    asyncio.run(main(sys.argv[1:] or [*RUNS, *outside_runs.RUNS]))
