@@ -68,6 +68,10 @@ azurite: .venv/.project ## Install Azurite for the tests
 gateway: .venv/.project ## Install an OpenAI-compatible server for the slow tests
 	@$(BIN)/python tools/provide_gateway.py
 
+.PHONY: whisper
+whisper: .venv/.project ## Install what the extra `whisper` adds, for the slow tests
+	@$(BIN)/python tools/provide_whisper.py
+
 # --- Use ---------------------------------------------------------------------------------------
 
 .PHONY: run
@@ -89,7 +93,7 @@ test: check azurite ## check, then every test but the slow ones
 	$(BIN)/pytest -m "not slow and not soak"
 
 .PHONY: test-slow
-test-slow: env azurite gateway ## The tests that take minutes
+test-slow: env azurite gateway whisper ## The tests that take minutes
 	$(BIN)/pytest -m "slow and not soak"
 
 .PHONY: soak
@@ -117,6 +121,8 @@ lock: .tools/uv/bin/uv ## Write the lock files anew (ARGS=--upgrade for newer ve
 	@$(COMPILE) --group dev $(ARGS) pyproject.toml -o requirements.lock
 	@$(COMPILE) --constraints requirements.lock pyproject.toml -o deploy/requirements.lock
 	@$(COMPILE) --constraints requirements.lock --group build -o deploy/build.lock
+	@$(COMPILE) --constraints requirements.lock tools/whisper/requirements.in \
+	  -o tools/whisper/requirements.lock
 	@$(COMPILE) $(ARGS) tools/gateway/requirements.in -o tools/gateway/requirements.lock
 
 COMPILE := .tools/uv/bin/uv pip compile --quiet --universal --python-version 3.11 \

@@ -176,6 +176,10 @@ def hear(
         if not part.segments:
             return Heard(part.end, part.last, speech=False, language="", stretches=[])
         began, samples = _samples(file, part)
+    if not _module(engine).vad.get_speech_timestamps(samples):
+        # Silero, which comes with the engine, tells speech from noise as loud as it; Whisper would
+        # make words of that.
+        return Heard(part.end, part.last, speech=False, language="", stretches=[])
     loaded = _loaded(engine, model)
     try:
         segments, language = _recognised(loaded, samples, languages)
@@ -200,14 +204,17 @@ def _samples(file: BinaryIO, part: SpeechPart) -> tuple[float, Any]:
     return began, np.frombuffer(pcm, dtype="<i2").astype(np.float32) / 32768
 
 
+def _module(engine: str) -> Any:
+    try:
+        return importlib.import_module(engine)
+    except ImportError as error:
+        raise ProviderOut(f"faster-whisper is not installed: {_INSTALL}") from error
+
+
 @cache
 def _loaded(engine: str, model: WhisperModel) -> Any:
     try:
-        module = importlib.import_module(engine)
-    except ImportError as error:
-        raise ProviderOut(f"faster-whisper is not installed: {_INSTALL}") from error
-    try:
-        return module.WhisperModel(
+        return _module(engine).WhisperModel(
             model.name,
             device=model.device,
             compute_type=model.compute_type,

@@ -1,8 +1,8 @@
 """Checks that the lock files fit pyproject.toml, without asking a package index.
 
 Every requirement of the project (and of its tools) is pinned to a version it allows, every pin has
-hashes, no file names an address, and the image's two locks are parts of the whole one; the tests'
-gateway has a lock of its own. `make lock` writes them anew.
+hashes, no file names an address, and the image's two locks are parts of the whole one. What slow
+tests install for themselves has locks of its own. `make lock` writes them anew.
 """
 
 import re
@@ -19,8 +19,8 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 WHOLE: Final = "requirements.lock"
 RUNTIME: Final = "deploy/requirements.lock"
 BUILD: Final = "deploy/build.lock"
-GATEWAY: Final = "tools/gateway/requirements.lock"
-GATEWAY_WANTED: Final = "tools/gateway/requirements.in"
+APART: Final = ("tools/gateway", "tools/whisper")
+"""Each with a ``requirements.in`` and its lock."""
 PIN: Final = re.compile(r"(?m)^(?P<name>[A-Za-z0-9._-]+)(?:\[[^]]*\])?==(?P<version>[^ ;\\]+)")
 HASH: Final = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 ADDRESS: Final = re.compile(r"://|--(?:extra-)?index-url|--find-links|--trusted-host| @ ")
@@ -88,8 +88,10 @@ def main() -> int:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     locks = {name: (ROOT / name).read_text() for name in (WHOLE, RUNTIME, BUILD)}
     found = list(problems(project, locks))
-    gateway = (ROOT / GATEWAY_WANTED).read_text().split()
-    found += problems_of(GATEWAY, (ROOT / GATEWAY).read_text(), gateway)
+    for folder in APART:
+        wanted = (ROOT / folder / "requirements.in").read_text().splitlines()
+        name = f"{folder}/requirements.lock"
+        found += problems_of(name, (ROOT / name).read_text(), wanted)
     for line in found:
         print(f"{line} Run `make lock`.", file=sys.stderr)
     return 1 if found else 0

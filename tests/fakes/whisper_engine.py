@@ -11,8 +11,16 @@ from typing import Any, Final
 
 RATE: Final = 16_000
 STEP: Final = 0.5
+QUIET: Final = 0.02
 DETECTED: Final = "pl"
 LIKELY: Final = (("pl", 0.5), ("de", 0.3), ("en", 0.2))
+
+
+class vad:  # noqa: N801 - a module there
+    @staticmethod
+    def get_speech_timestamps(audio: Any) -> list[dict[str, int]]:
+        """All of it is speech; what is quieter than any speech is none."""
+        return [{"start": 0, "end": len(audio)}] if abs(audio).max() > QUIET else []
 
 
 @dataclass
