@@ -81,6 +81,16 @@ async def receive(request: Request, services: Services, user_id: str) -> AsyncIt
         raise
 
 
+async def discard_stored(services: Services, key: str, user_id: str) -> None:
+    """Remove a file that became no memo; what cannot go now, ``reconcile`` removes later."""
+    try:
+        await services.files.delete(key)
+        async with services.database.write() as tx:
+            await tx.media.remove(key, user_id)
+    except Failure as failure:
+        log.warning("upload.left", code=failure.code)
+
+
 class _Receiver:
     def __init__(self, services: Services, user_id: str) -> None:
         self._services = services
@@ -106,15 +116,9 @@ class _Receiver:
         return Upload(self._key, memo_id, self._media_type, self._sha256, read, self.discard)
 
     async def discard(self) -> None:
-        """Remove what was stored; what cannot be removed now, ``reconcile`` removes later."""
-        if self._key is None:
-            return
-        try:
-            await self._services.files.delete(self._key)
-            async with self._services.database.write() as tx:
-                await tx.media.remove(self._key, self._user_id)
-        except Failure as failure:
-            log.warning("upload.left", code=failure.code)
+        """Remove what was stored."""
+        if self._key is not None:
+            await discard_stored(self._services, self._key, self._user_id)
 
     async def _parts(self, events: AsyncIterator[PartEvent]) -> dict[str, list[str]]:
         fields: dict[str, list[str]] = {}

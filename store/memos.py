@@ -71,6 +71,20 @@ _FIND: Final = select(memos).where(
     memos.c.deleted_at.is_(None),
     or_(memos.c.user_id == bindparam("own_user"), _SHARED),
 )
+_KEEP: Final = _FIND.with_for_update(of=memos)
+_OF_JOB: Final = (
+    select(memos.c.id)
+    .where(
+        or_(
+            memos.c.job_id == bindparam("own_job"),
+            memos.c.vendor_job == bindparam("own_job"),
+        ),
+        memos.c.user_id == bindparam("own_user"),
+        memos.c.deleted_at.is_(None),
+    )
+    .order_by(memos.c.created_at.desc())
+    .limit(1)
+)
 _HEADLINE: Final = (
     update(memos)
     .where(_OWN)
@@ -271,8 +285,27 @@ class Memos:
             "batchJobCreated": now.isoformat(),
         }
         changes = {"metadata": {"processing": {TRANSCRIPTION: state}}}
-        statement = self._merging(changes).where(memos.c.deleted_at.is_(None))
+        statement = (
+            self._merging(changes)
+            .where(memos.c.deleted_at.is_(None))
+            .values({memos.c.vendor_job: vendor_job})
+        )
         return bool(await self._session.run(statement, {**_own(memo_id, user_id), "now": now}))
+
+    async def of_job(self, job_id: str, user_id: str) -> str | None:
+        """Id of the user's memo that this job, ours or a vendor's, transcribes; none: not there."""
+        values = {"own_job": job_id, "own_user": user_id}
+        memo_id: str | None = await self._session.value(_OF_JOB, values)
+        return memo_id
+
+    async def keep(self, memo_id: str, user_id: str) -> None:
+        """Let nobody delete a memo one may read before this transaction has ended.
+
+        Raises:
+            NotFound: it is not there (any more).
+        """
+        if await self._session.row(_KEEP, _own(memo_id, user_id)) is None:
+            raise NotFound
 
     async def owner(self, memo_id: str) -> str | None:
         """Whose memo it is, for whoever may act for every user; none: it is not there."""

@@ -47,6 +47,8 @@ memos = Table(
     Column("audio_path", String(1024)),
     Column("title_by_user", Boolean, nullable=False),
     Column("deleted_at", Moment),
+    # As in ``metadata.processing.transcription.jobId``, to be found by.
+    Column("vendor_job", String(200)),
 )
 NOT_DELETED: Final = memos.c.deleted_at.is_(None)
 Index(
@@ -58,6 +60,7 @@ Index(
     sqlite_where=NOT_DELETED,
 )
 Index("ix_memos_job_id", memos.c.job_id)
+Index("ix_memos_vendor_job", memos.c.vendor_job)
 Index("ix_memos_audio_path", memos.c.audio_path)
 
 memo_counts = Table(

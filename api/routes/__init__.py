@@ -12,6 +12,7 @@ from api.routes import (
     memories,
     memos,
     outside,
+    retries,
     transcripts,
     upload_sessions,
     uploads,
@@ -24,6 +25,7 @@ from api.routes.credits import router as credits_router
 ROUTERS: Final = (
     uploads.router,
     *upload_sessions.ROUTERS,
+    retries.router,
     memos.router,
     transcripts.router,
     language.router,

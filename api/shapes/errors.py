@@ -27,6 +27,8 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, tuple[str, dict[str, Any]]]]]] = {
             "invalid_json": ("Invalid JSON body", {}),
             "invalid_text": ("Text must not contain NUL", {}),
             "no_transcript": ("The memo has no transcript", {}),
+            "no_audio": ("The memo has no recording", {}),
+            "not_failed": ("Only a transcription that failed is tried again", {}),
         },
     ),
     401: (

@@ -235,7 +235,7 @@ async def live_through_everything(database: Database, user: str) -> None:
         await tx.jobs.withdraw(job, user)
         await tx.memos.patch(memo_id, user, title="Mine")
         await tx.profiles.change(user, settings={"memoro": {"language": "de"}})
-        await live_through_blueprints(tx, user)
+        await live_through_blueprints(tx, str(uuid4()))
     async with database.read() as tx:
         await read_everything(tx, job, memo_id, user)
     async with database.write() as tx:
@@ -258,8 +258,9 @@ async def live_through_blueprints(tx: Any, user: str) -> None:
     await tx.blueprints.change(blueprint_id, user, {"is_public": True}, [kept])
     await tx.blueprints.prompt(kept.id, user)
     for reader in (user, OWNER):
-        page = await tx.blueprints.page(reader, limit=20)
-        await tx.blueprints.page(reader, limit=20, after=page.next)
+        # A page so long is a good part of so few rows, and planned as such.
+        page = await tx.blueprints.page(reader, limit=5)
+        await tx.blueprints.page(reader, limit=5, after=page.next)
     await tx.blueprints.delete(blueprint_id, user)
 
 
@@ -342,6 +343,7 @@ async def database_reads_a_whole_table(database: Database) -> None:
 async def read_everything(tx: Any, job: str, memo_id: str, user: str) -> None:
     await tx.memos.find(memo_id, user)
     await tx.memos.language(memo_id, user)
+    await tx.memos.of_job(job, user)
     for reader in (user, OWNER):
         page = await tx.memos.page(reader, limit=20)
         await tx.memos.page(reader, limit=20, offset=100)

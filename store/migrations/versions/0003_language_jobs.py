@@ -12,6 +12,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("memos", sa.Column("vendor_job", sa.String(200), nullable=True))
+    op.create_index("ix_memos_vendor_job", "memos", ["vendor_job"])
     with op.batch_alter_table("attempts") as table:
         table.add_column(
             sa.Column("step", sa.String(40), nullable=False, server_default="transcribe")
@@ -30,6 +32,8 @@ def downgrade() -> None:
         "language_requests",
     ):
         op.drop_table(table)
+    op.drop_index("ix_memos_vendor_job", "memos")
+    op.drop_column("memos", "vendor_job")
     with op.batch_alter_table("attempts") as attempts:
         attempts.drop_column("step")
 
