@@ -10,6 +10,7 @@ from contracts.ids import step_key, written_id
 from contracts.jobs import JobFailure, JobState, Step
 from contracts.language import Usage, Use
 from contracts.language_job import LanguageJob, LanguageOrder, WrittenRef
+from contracts.language_texts import result_of
 from contracts.memory import NewMemory
 from store.database import Database
 from tests.api.front import Front, User, opened
@@ -107,7 +108,7 @@ class Writer(RecordingStarter):
             job.user_id,
             JobState.COMPLETED,
             step=Step.DONE,
-            result=ref.model_dump(mode="json"),
+            result=result_of(ref),
         )
 
     async def _combine(self, tx: Any, job: LanguageJob, order: LanguageOrder) -> None:
