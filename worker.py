@@ -244,7 +244,7 @@ async def assemble(
         language.reserve,
         language.write,
         language.end,
-        webhooks.deliver,
+        webhooks.deliver_webhooks,
         erase.stop_memo,
         erase.erase_memo,
         reconcile.heal,

@@ -49,7 +49,7 @@ class WebhookActivities:
         self._busy: Counter[str] = Counter()
 
     @activity.defn(name="deliver_webhooks")
-    async def deliver(self, order: Deliveries) -> Deliveries:
+    async def deliver_webhooks(self, order: Deliveries) -> Deliveries:
         """Try each message once; returns those that are to be tried again, and when.
 
         Done twice, when the first worker died in between, it sends a message twice at most, under

@@ -87,7 +87,7 @@ def call_time(call_seconds: float, audio_seconds: float) -> timedelta:
     return max(timedelta(seconds=call_seconds), slowest) + CALL_MARGIN
 
 
-WEBHOOK_TRY: Final = timedelta(seconds=60)
+WEBHOOK_TRY: Final = timedelta(seconds=25)
 """One attempt of each message of a step, all at once: 15 s each and the database around them."""
 
 WEBHOOK_IN_ALL: Final = timedelta(days=7)

@@ -58,7 +58,7 @@ class WebhookDeliveryWorkflow:
 async def attempt(jobs: Sequence[DeliveryJob]) -> Deliveries:
     """Try each message once; what is left over is to be tried again."""
     return await workflow.execute_activity_method(
-        WebhookActivities.deliver,
+        WebhookActivities.deliver_webhooks,
         Deliveries(jobs=tuple(jobs)),
         start_to_close_timeout=policies.WEBHOOK_TRY,
         schedule_to_close_timeout=policies.PATIENT,

@@ -74,7 +74,7 @@ class Post:
             self.client,
             task_queue=queue,
             workflows=[WebhookDeliveryWorkflow],
-            activities=[self.activities.deliver],
+            activities=[self.activities.deliver_webhooks],
         ):
             yield await self.client.start_workflow(
                 WebhookDeliveryWorkflow.run,
@@ -194,7 +194,7 @@ async def test_a_slow_endpoint_takes_no_more_than_its_share_of_a_worker(post: Po
         post.client,
         task_queue="slow-endpoint",
         workflows=[WebhookDeliveryWorkflow],
-        activities=[post.activities.deliver],
+        activities=[post.activities.deliver_webhooks],
     ):
         handles = [
             await post.client.start_workflow(
