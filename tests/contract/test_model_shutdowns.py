@@ -1,11 +1,12 @@
 """Shut-down dates by the vendor's own list: told once, and never in the way."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
@@ -74,6 +75,16 @@ def settings_of(folder: Path, vendor: FakeOpenAI, **names: Any) -> Settings:
     )
 
 
+@pytest.fixture
+def every_level() -> Iterator[None]:
+    """Warnings are told, whatever was set up before."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("info"))
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("every_level")
 async def test_a_worker_warns_of_the_models_of_its_tiers_alone(
     vendor: FakeOpenAI, tmp_path: Path
 ) -> None:
