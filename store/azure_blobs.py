@@ -31,6 +31,8 @@ _NO_CONTAINER: Final = "ContainerNotFound"
 _NOT_SENT: Final = frozenset({"InvalidBlockList"})
 """Another sending to the same name was finished first, and took the blocks of this one away."""
 _NO_NAME: Final = frozenset({"InvalidUri", "InvalidResourceName"})
+_MALFORMED: Final = (ValueError, TypeError, LookupError, AttributeError)
+"""What the client raises somewhere inside it when an answer is of another shape."""
 _SDK: Final = ("azure.storage.blob.aio", "store.azure_session")
 
 
@@ -124,10 +126,10 @@ class Container:
             raise self.words.silent(self._seconds) from error
         except exceptions.HttpResponseError as error:
             raise self._refusal(error) from error
-        except (UnicodeDecodeError, ValueError) as error:  # a body that is no XML
-            raise self.words.unreadable() from error
         except exceptions.AzureError as error:
             raise self.words.away() from error
+        except _MALFORMED as error:
+            raise self.words.unreadable() from error
 
     def signed(self, name: str, *, read: bool, until: datetime) -> str:
         """An address that reads one blob, or makes it where there is none."""
@@ -162,9 +164,12 @@ class Container:
             self._account_url,
             self.name,
             credential={"account_name": self._account, "account_key": self._key},
-            transport=AioHttpTransport(session=open_session()),
-            connection_timeout=self._connect_seconds,
-            read_timeout=self._seconds,
+            # The transport is where its time-outs are looked for, when it is not the client's own.
+            transport=AioHttpTransport(
+                session=open_session(),
+                connection_timeout=self._connect_seconds,
+                read_timeout=self._seconds,
+            ),
             retry_total=0,
             permit_redirects=False,
         )

@@ -160,10 +160,9 @@ class AzureFiles:
         blob = await self._container.blob(_name(key))
         try:
             async with self._container.asked():
-                found = await blob.get_blob_properties()
+                return _stored(await blob.get_blob_properties(), key)
         except NotFound:
             return None
-        return StoredFile(key=key, size=found.size, modified_at=found.last_modified.timestamp())
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes from ``start`` up to and without ``end``.
@@ -206,19 +205,18 @@ class AzureFiles:
         """Every file below a prefix, recursively, in no order, a page of them in memory."""
         folder_and_start(prefix)
         client = await self._container.client()
-        pages = client.list_blobs(name_starts_with=prefix, results_per_page=LIST_PAGE).by_page()
+        found = client.list_blobs(name_starts_with=prefix or None, results_per_page=LIST_PAGE)
+        pages = found.by_page()
         while page := await self._page(pages):
-            for blob in page:
-                yield StoredFile(
-                    key=blob.name, size=blob.size, modified_at=blob.last_modified.timestamp()
-                )
+            for file in page:
+                yield file
 
-    async def _page(self, pages: AsyncIterator[Any]) -> Sequence[Any]:
+    async def _page(self, pages: AsyncIterator[Any]) -> Sequence[StoredFile]:
         """The next page that holds something; an empty one at the end."""
         try:
             async with self._container.asked():
                 async for page in pages:
-                    if found := [blob async for blob in page]:
+                    if found := [_stored(blob, blob.name) async for blob in page]:
                         return found
         except NotFound:
             return ()
@@ -314,12 +312,12 @@ class _Sending:
                     overwrite=True,
                     content_settings=settings,
                 )
-        return StoredFile(
-            key=key,
-            size=self._size,
-            sha256=self._digest.hexdigest(),
-            modified_at=done["last_modified"].timestamp(),
-        )
+            return StoredFile(
+                key=key,
+                size=self._size,
+                sha256=self._digest.hexdigest(),
+                modified_at=done["last_modified"].timestamp(),
+            )
 
     async def _stage(self, block: bytes) -> None:
         name = base64.b64encode(f"{self._mark}{len(self._ids):06}".encode()).decode()
@@ -338,6 +336,10 @@ async def _blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             del held[:BLOCK_BYTES]
     if held:
         yield bytes(held)
+
+
+def _stored(blob: Any, key: str) -> StoredFile:
+    return StoredFile(key=key, size=blob.size, modified_at=blob.last_modified.timestamp())
 
 
 def _name(key: str) -> str:

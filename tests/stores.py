@@ -1,5 +1,6 @@
 """Every kind of storage, as a test opens it."""
 
+import random
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from activities.ports import Files
+from contracts.audio import StoredFile
 from store.files_azure import AzureFiles
 from store.files_disk import DiskFiles
 from store.files_supabase import SupabaseFiles
@@ -17,6 +19,13 @@ from tests.fakes import supabase_storage
 from tests.fakes.supabase_storage import FakeSupabaseStorage
 
 STORES = ("disk", "supabase", "azure")
+
+KEY = "7b1f1f6e-0000-4000-8000-000000000001/memo/audio_2026.m4a"
+SMALL = b"RIFF" * 5000
+LARGE = random.Random(5).randbytes(14_000_000)
+TYPE = "audio/mp4"
+AWAY = "storage_unavailable"
+REFUSED = "storage_refused"
 
 
 @asynccontextmanager
@@ -64,3 +73,18 @@ async def on_azure(url: str, folder: Path, **options: Any) -> AsyncIterator[Azur
         yield files
     finally:
         await files.aclose()
+
+
+async def stream(content: bytes, size: int = 70_001) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+async def content_of(files: Files, key: str, start: int = 0, end: int | None = None) -> bytes:
+    return b"".join([chunk async for chunk in files.read(key, start, end)])
+
+
+async def found_at(files: Files, key: str) -> StoredFile:
+    found = await files.find(key)
+    assert found is not None
+    return found

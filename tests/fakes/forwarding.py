@@ -24,9 +24,10 @@ class Forwarding(Wire):
             headers=_kept(request.headers),
             content=request.body,
         )
-        return Response(answer.status_code, answer.content, _kept(answer.headers)), {
-            "bytes": len(request.body)
-        }
+        headers = _kept(answer.headers)
+        if request.method == "HEAD":  # it has no body, and tells the length of one
+            headers["content-length"] = answer.headers.get("content-length", "0")
+        return Response(answer.status_code, answer.content, headers), {"bytes": len(request.body)}
 
     async def aclose(self) -> None:
         await super().aclose()

@@ -172,6 +172,9 @@ class Wire:
             response, facts = await self._answer(request)
         call |= facts
         response = fault.changed(response)
+        if request.method == "HEAD":
+            told = {"content-length": str(len(response.body))} | response.headers
+            response = response._replace(body=b"", headers=told)
         call["status"] = response.status if fault.cut is None else None
         self._write_down(call)
         await self._misbehave(fault, response, writer)
@@ -270,7 +273,7 @@ def _head(response: Response, length: int | None) -> bytes:
     if length is None:
         headers["transfer-encoding"] = "chunked"
     elif response.status != HTTPStatus.NO_CONTENT:
-        headers["content-length"] = str(length)
+        headers.setdefault("content-length", str(length))
     known = response.status in {status.value for status in HTTPStatus}
     reason = HTTPStatus(response.status).phrase if known else "Unknown"
     lines = [f"HTTP/1.1 {response.status} {reason}", *(f"{k}: {v}" for k, v in headers.items())]

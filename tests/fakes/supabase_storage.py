@@ -97,6 +97,7 @@ class FakeSupabaseStorage:
         self.public = False
         self.bucket = BUCKET
         self.largest = 1 << 40
+        self.upload_seconds: float = UPLOAD_SECONDS
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         return await self.wire.start(host, port)
@@ -188,7 +189,7 @@ class FakeSupabaseStorage:
         path = rest.removeprefix("sign/")
         if self._name(path) in self.files and not _upserts(request):
             raise Refusal(409, "Duplicate", "The resource already exists")
-        token = _token(path, "upload", UPLOAD_SECONDS)
+        token = _token(path, "upload", self.upload_seconds)
         return json_response({"url": f"/object/upload/sign/{path}?token={token}", "token": token})
 
     def _by_token(self, request: Request, rest: str) -> Response:

@@ -213,3 +213,44 @@ def test_every_setting_is_spelled_once() -> None:
     ]
     assert len(spelled) == len(set(spelled))
     assert all(name == name.upper() for name in spelled)
+
+
+@pytest.mark.parametrize(
+    ("storage", "given", "lacking"),
+    [
+        ("supabase", {"MEMORO_SUPABASE_URL": "https://x.example"}, "MEMORO_SUPABASE_SERVICE_KEY"),
+        ("supabase", {"MEMORO_SUPABASE_SERVICE_KEY": "secret-1"}, "MEMORO_SUPABASE_URL"),
+        ("azure", {"AZURE_STORAGE_ACCOUNT_NAME": "acc"}, "AZURE_STORAGE_ACCOUNT_KEY"),
+        ("azure", {"AZURE_STORAGE_ACCOUNT_KEY": "secret-1"}, "AZURE_STORAGE_ACCOUNT_NAME"),
+    ],
+)
+def test_a_storage_without_what_it_needs_is_refused_by_name(
+    storage: str, given: dict[str, str], lacking: str
+) -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        load(None, STORAGE=storage, **given)
+    assert f"STORAGE is {storage}" in str(refused.value)
+    assert lacking in str(refused.value)
+    assert "secret-1" not in str(refused.value)
+
+
+def test_a_storage_elsewhere_is_reached_by_its_settings(tmp_path: Path) -> None:
+    supabase = load(
+        None,
+        STORAGE="supabase",
+        DATA_DIR=tmp_path,
+        MEMORO_SUPABASE_URL="https://x.example/",
+        MEMORO_SUPABASE_SERVICE_KEY="k",
+    ).storage_setup
+    assert supabase.supabase is not None
+    assert (supabase.supabase.url, supabase.supabase.bucket) == (
+        "https://x.example",
+        "user-uploads",
+    )
+    assert supabase.spool == tmp_path / "work" / "spool"
+    azure = load(
+        None, STORAGE="azure", AZURE_STORAGE_ACCOUNT_NAME="acc", AZURE_STORAGE_ACCOUNT_KEY="a2V5"
+    ).storage_setup
+    assert azure.azure is not None
+    assert azure.azure.url == "https://acc.blob.core.windows.net"
+    assert load(None).storage_setup.supabase is None
