@@ -19,6 +19,9 @@ Statuses = tuple[int, int, int, int, int]
 """anonymous, garbage token, expired token, a stranger, the owner"""
 
 OPEN: Final[Statuses] = (200, 200, 200, 200, 200)
+CLOSED: Final[Statuses] = (503, 503, 503, 503, 503)
+"""Routes of keys this installation has not set: nobody's token opens them."""
+
 TABLE: Final[Mapping[str, Statuses]] = {
     "POST /api/v1/memos/upload": (401, 401, 401, 201, 201),
     "POST /api/v1/memos": (401, 401, 401, 400, 201),
@@ -51,6 +54,32 @@ TABLE: Final[Mapping[str, Statuses]] = {
     "GET /api/v1/credits/pricing": OPEN,
     "GET /api/v1/credits/balance": (401, 401, 401, 200, 200),
     "GET /api/v1/credits/transactions": (401, 401, 401, 200, 200),
+    "GET /api/v1/webhook-endpoints": (401, 401, 401, 200, 200),
+    "POST /api/v1/webhook-endpoints": (401, 401, 401, 201, 201),
+    "GET /api/v1/webhook-endpoints/{endpoint_id}": (401, 401, 401, 404, 200),
+    "PATCH /api/v1/webhook-endpoints/{endpoint_id}": (401, 401, 401, 404, 200),
+    "DELETE /api/v1/webhook-endpoints/{endpoint_id}": (401, 401, 401, 404, 200),
+    "POST /api/v1/webhook-endpoints/{endpoint_id}/rotate-secret": (401, 401, 401, 404, 200),
+    "POST /api/v1/webhook-endpoints/{endpoint_id}/test": (401, 401, 401, 404, 202),
+    "GET /api/v1/webhook-messages": (401, 401, 401, 200, 200),
+    "GET /api/v1/webhook-messages/{message_id}": (401, 401, 401, 404, 200),
+    "POST /api/v1/webhook-messages/{message_id}/replay": (401, 401, 401, 404, 202),
+    "POST /api/v1/webhook-messages/replay": (401, 401, 401, 404, 202),
+    "GET /api/v1/webhook-secret": (401, 401, 401, 200, 200),
+    "POST /api/v1/webhook-secret/rotate": (401, 401, 401, 200, 200),
+    "POST /api/v1/uploads": (401, 401, 401, 201, 201),
+    "OPTIONS /api/v1/uploads/tus": (401, 401, 401, 204, 204),
+    "POST /api/v1/uploads/tus": (401, 401, 401, 201, 201),
+    "OPTIONS /api/v1/uploads/tus/{upload_id}": (401, 401, 401, 204, 204),
+    "HEAD /api/v1/uploads/tus/{upload_id}": (401, 401, 401, 404, 200),
+    "PATCH /api/v1/uploads/tus/{upload_id}": (401, 401, 401, 404, 204),
+    "POST /api/v1/uploads/tus/{upload_id}": (401, 401, 401, 404, 204),
+    "DELETE /api/v1/uploads/tus/{upload_id}": (401, 401, 401, 404, 204),
+    "POST /api/v1/batch-metadata": (401, 401, 401, 404, 200),
+    "POST /api/v1/internal/batch-metadata": CLOSED,
+    "POST /api/v1/internal/transcription-completed": CLOSED,
+    "POST /api/v1/webhooks/azure-speech": CLOSED,
+    "POST /api/v1/webhooks/azure-events": CLOSED,
     "GET /health": OPEN,
     "GET /health/ready": OPEN,
     "GET /health/live": OPEN,
@@ -58,6 +87,13 @@ TABLE: Final[Mapping[str, Statuses]] = {
     "GET /.well-known/jwks.json": OPEN,
 }
 """Every operation of the OpenAPI document; a new one has to be given a row, and thought about."""
+
+TUS: Final = {"Tus-Resumable": "1.0.0"}
+TUS_PATCH: Final = {
+    "Upload-Offset": "0",
+    "Content-Type": "application/offset+octet-stream",
+    "X-HTTP-Method-Override": "PATCH",
+}
 
 BAD_TOKENS: Final = {
     "not a token": "Bearer garbage",
@@ -93,6 +129,7 @@ async def test_each_operation_answers_each_caller_as_the_table_says(
         anna,
     )
     memo = await finished_memo(front, anna) | await written(front, anna)
+    memo |= await announced(front, anna)
     got = [(await call(front, operation, caller, memo, anna)).status_code for caller in callers]
     assert tuple(got) == expected
 
@@ -116,6 +153,20 @@ async def written(front: Front, user: User) -> dict[str, str]:
     return {"other": other["memoId"], "memory": memory.id, "blueprint": blueprint_id}
 
 
+async def announced(front: Front, user: User) -> dict[str, str]:
+    """Ids of an endpoint, of a message to it, and of an upload under way."""
+    hook = await front.ask("POST", "webhook-endpoints", user, json={"url": "https://1.1.1.1/"})
+    endpoint_id = hook.json()["endpoint"]["id"]
+    sent = await front.ask("POST", f"webhook-endpoints/{endpoint_id}/test", user)
+    upload = {"filename": "a.wav", "mediaType": "audio/wav", "bytes": len(wav())}
+    begun = (await front.ask("POST", "uploads", user, json=upload)).json()
+    return {
+        "endpoint": endpoint_id,
+        "message": sent.json()["messageId"],
+        "upload": begun["url"].rpartition("/")[2],
+    }
+
+
 async def call(
     front: Front, operation: str, caller: User | None, memo: Mapping[str, Any], owner: User
 ) -> httpx.Response:
@@ -126,6 +177,9 @@ async def call(
         blueprint_id=memo["blueprint"],
         memo_id=memo["memoId"],
         job_id=memo["jobId"],
+        endpoint_id=memo["endpoint"],
+        message_id=memo["message"],
+        upload_id=memo["upload"],
     )
     kwargs: dict[str, Any] = {}
     if path.endswith("/upload"):
@@ -134,9 +188,18 @@ async def call(
         kwargs["json"] = {
             "filePath": f"{owner.id}/x/audio.m4a", "duration": 1, "question": "?", "prompt": "?",
             "memoIds": [memo["memoId"], memo["other"]], "name": {"en": "Meeting"},
+            "memoId": memo["memoId"], "jobId": "x", "url": "https://1.1.1.1/",
+            "endpointId": memo["endpoint"], "from": "2026-01-01", "to": "2036-01-01",
+            "filename": "a.wav", "mediaType": "audio/wav", "bytes": 9,
         }  # fmt: skip
+        if template.endswith(("/memos", "/process")):
+            del kwargs["json"]["memoId"], kwargs["json"]["mediaType"]
     elif method == "PATCH":
         kwargs["json"] = {"title": "Changed", "isPublic": False}
+    if "/tus" in path:
+        kwargs = {"headers": TUS | {"Upload-Length": "9"}}
+        if "{" in template and method in {"PATCH", "POST"}:
+            kwargs = {"headers": TUS | TUS_PATCH, "content": wav()[:5]}
     if path.endswith("/events"):
         kwargs["headers"] = {"Last-Event-ID": "999"}
     return await front.ask(method, path, caller, **kwargs)
