@@ -22,7 +22,7 @@ class BlueprintActivities:
         self._database = database
 
     @activity.defn(name="order_blueprint")
-    async def order(self, order: OrderBlueprint) -> OrderedBlueprint:
+    async def order_blueprint(self, order: OrderBlueprint) -> OrderedBlueprint:
         """The job to start; none when there is nothing to write, or it is written already.
 
         A job of an earlier round that failed is queued once more.

@@ -28,7 +28,7 @@ class Endings:
             await self._memo.end(EndMemo(job=memo, state=state, failure=failure))
         elif job.kind in USES:
             order = LanguageJob.model_validate(job.request)
-            await self._language.end(EndLanguage(job=order, state=state, failure=failure))
+            await self._language.end_language(EndLanguage(job=order, state=state, failure=failure))
         else:
             async with self._database.write() as tx:
                 await tx.jobs.move(job.id, job.user_id, state, step=Step.DONE, failure=failure)

@@ -77,7 +77,7 @@ class LanguageActivities:
         self._bounds = bounds
 
     @activity.defn(name="reserve_language")
-    async def reserve(self, job: LanguageJob) -> LanguageReserved:
+    async def reserve_language(self, job: LanguageJob) -> LanguageReserved:
         """Take the job up: state ``running``, its price held.
 
         Raises:
@@ -96,7 +96,7 @@ class LanguageActivities:
         return LanguageReserved(present=True, held=held)
 
     @activity.defn(name="write_language")
-    async def write(self, job: LanguageJob) -> WrittenRef:
+    async def write_language(self, job: LanguageJob) -> WrittenRef:
         """Have it written, save it and charge for it, all or nothing; the job is completed then.
 
         What is recorded already is returned without a call. An answer that says the recordings
@@ -214,7 +214,7 @@ class LanguageActivities:
         )
 
     @activity.defn(name="end_language")
-    async def end(self, order: EndLanguage) -> LanguageResult:
+    async def end_language(self, order: EndLanguage) -> LanguageResult:
         """Release what is held, forget the notes and write the final state, unless it has one.
 
         Returns:

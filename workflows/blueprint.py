@@ -34,7 +34,7 @@ async def write_memories(order: OrderBlueprint) -> None:
     on when the memo is complete.
     """
     try:
-        ordered = await short_step(BlueprintActivities.order, order)
+        ordered = await short_step(BlueprintActivities.order_blueprint, order)
     except StepFailed as step:
         workflow.logger.warning("blueprint.not_ordered", extra={"code": step.failure.code})
         return

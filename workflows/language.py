@@ -27,7 +27,7 @@ class LanguageWorkflow:
     async def run(self, job: LanguageJob) -> LanguageResult:
         """Carry the job from its row to its end."""
         try:
-            reserved = await short_step(LanguageActivities.reserve, job)
+            reserved = await short_step(LanguageActivities.reserve_language, job)
             if not reserved.present:
                 return LanguageResult(state=JobState.CANCELLED)
             return await self._write(job)
@@ -48,7 +48,7 @@ class LanguageWorkflow:
         self._tell(job, f"Writing: {job.use} about {memos} memo{'s' if memos > 1 else ''}")
         with outcome():
             written = await workflow.execute_activity_method(
-                LanguageActivities.write,
+                LanguageActivities.write_language,
                 job,
                 start_to_close_timeout=policies.WRITE_TRY,
                 schedule_to_close_timeout=policies.PATIENT,
@@ -63,7 +63,7 @@ class LanguageWorkflow:
         self, job: LanguageJob, state: JobState, failure: JobFailure | None = None
     ) -> LanguageResult:
         order = EndLanguage(job=job, state=state, failure=failure)
-        return await short_step(LanguageActivities.end, order)
+        return await short_step(LanguageActivities.end_language, order)
 
     def _tell(self, job: LanguageJob, now: str) -> None:
         """What an operator reads in the Temporal UI: free of charge and of anybody's words."""

@@ -98,7 +98,7 @@ def bench(database: Database, new_memo: NewMemo) -> NewBench:
             await tx.language.order(job, order)
         made = Bench(database, model or ScriptedModel(), job)
         if reserved:
-            await made.activities.reserve(job)
+            await made.activities.reserve_language(job)
         return made
 
     return build

@@ -43,8 +43,8 @@ async def test_a_memos_blueprint_is_ordered_once_in_the_memos_language(
         job=memo.model_copy(update={"blueprint_id": blueprint_id}), language="de-CH"
     )
     blueprints = BlueprintActivities(database)
-    first = (await blueprints.order(order)).job
-    assert first == (await blueprints.order(order)).job
+    first = (await blueprints.order_blueprint(order)).job
+    assert first == (await blueprints.order_blueprint(order)).job
     assert first is not None
     assert (first.job_id, first.price) == (f"blueprint-{memo.memo_id}", 5)
     async with database.read() as tx:
@@ -64,7 +64,7 @@ async def test_a_blueprint_that_is_not_there_is_told_on_the_memo(
     if "else" in whose:
         blueprint_id = await blueprint_of(database, str(uuid4()), {"en": "Tasks"})
     order = OrderBlueprint(job=memo.model_copy(update={"blueprint_id": blueprint_id}))
-    assert (await BlueprintActivities(database).order(order)).job is None
+    assert (await BlueprintActivities(database).order_blueprint(order)).job is None
     async with database.read() as tx:
         row = await tx.memos.find(memo.memo_id, memo.user_id)
     assert row is not None
@@ -79,22 +79,22 @@ async def test_a_blueprint_that_was_written_is_not_ordered_again_and_a_failed_on
     blueprint_id = await blueprint_of(database, memo.user_id, {"en": "Tasks"})
     order = OrderBlueprint(job=memo.model_copy(update={"blueprint_id": blueprint_id}))
     blueprints = BlueprintActivities(database)
-    job = (await blueprints.order(order)).job
+    job = (await blueprints.order_blueprint(order)).job
     assert job is not None
     bench = Bench(database, ScriptedModel(ProviderOut("401")), job)
-    await bench.activities.reserve(job)
+    await bench.activities.reserve_language(job)
     with pytest.raises(ProviderOut):
         await bench.write()
     await bench.end(JobState.FAILED, JobFailure(code="provider_out", message="401"))
     told = (await bench.memo()).metadata["processing"]["blueprint"]
     assert (told["status"], told["error_code"]) == ("failed", "provider_out")
-    again = (await blueprints.order(order)).job
+    again = (await blueprints.order_blueprint(order)).job
     assert again is not None
     assert again.round == 2
     bench.job = again
-    await bench.activities.reserve(again)
+    await bench.activities.reserve_language(again)
     await bench.write()
-    assert (await blueprints.order(order)).job is None
+    assert (await blueprints.order_blueprint(order)).job is None
     told = (await bench.memo()).metadata["processing"]["blueprint"]
     assert (told["status"], told["error_code"]) == ("completed", None)
     assert (await bench.balance()).total_spent == 5

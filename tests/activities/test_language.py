@@ -33,7 +33,7 @@ from tests.fakes.scripted_model import ScriptedModel
 async def test_reserving_twice_holds_the_price_once(bench: NewBench) -> None:
     job = await bench(reserved=False)
     for _ in range(2):
-        reserved = await job.activities.reserve(job.job)
+        reserved = await job.activities.reserve_language(job.job)
         assert (reserved.present, reserved.held) == (True, 5)
     assert (await job.balance()).held == 5
     assert (await job.row()).state is JobState.RUNNING
@@ -45,14 +45,14 @@ async def test_short_of_credits_calls_no_model_and_leaves_the_job_as_it_was(
     job = await bench(reserved=False)
     dear = job.job.model_copy(update={"price": 151})
     with pytest.raises(InsufficientCredits):
-        await job.activities.reserve(dear)
+        await job.activities.reserve_language(dear)
     assert (await job.row()).state is JobState.QUEUED
 
 
 async def test_a_job_that_was_withdrawn_or_cancelled_is_not_begun(bench: NewBench) -> None:
     job = await bench(reserved=False)
     await job.end(JobState.CANCELLED)
-    assert not (await job.activities.reserve(job.job)).present
+    assert not (await job.activities.reserve_language(job.job)).present
 
 
 async def test_an_answer_is_a_memory_charged_once_however_often_it_is_asked_for(
@@ -233,7 +233,7 @@ async def test_a_call_whose_worker_died_is_closed_and_counts_as_a_try(bench: New
         await tx.attempts.begin_beside(
             job.job.job_id, job.job.user_id, call, round=1, step=Step.WRITE
         )
-    await again.run(job.activities.write, job.job)
+    await again.run(job.activities.write_language, job.job)
     lost, served = await job.attempts()
     assert (lost.outcome, lost.error_code) == (AttemptOutcome.FAILED, "worker_lost")
     assert served.outcome is AttemptOutcome.SUCCEEDED
@@ -254,7 +254,7 @@ async def test_a_job_that_kills_its_workers_is_given_up_without_another_call(
     again = ActivityEnvironment()
     again.info = replace(again.info, attempt=2)
     with pytest.raises(ProviderFailure) as caught:
-        await again.run(job.activities.write, job.job)
+        await again.run(job.activities.write_language, job.job)
     assert caught.value.code == "worker_lost"
     assert [a.error_code for a in await job.attempts()] == ["worker_lost"]
 
@@ -275,7 +275,7 @@ async def test_what_comes_after_the_jobs_end_is_written_nowhere(bench: NewBench)
 async def test_an_end_that_comes_after_the_answer_leaves_it(bench: NewBench) -> None:
     job = await bench()
     ref = await job.write()
-    ended = await job.activities.end(EndLanguage(job=job.job, state=JobState.CANCELLED))
+    ended = await job.activities.end_language(EndLanguage(job=job.job, state=JobState.CANCELLED))
     assert (ended.state, ended.charged, ended.written) == (JobState.COMPLETED, 5, ref)
     assert (await job.balance()).total_spent == 5
 

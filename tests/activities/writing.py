@@ -33,10 +33,12 @@ class Bench:
         self.activities = LanguageActivities(database, model, TierBounds(2, 3))
 
     async def write(self) -> WrittenRef:
-        return await ActivityEnvironment().run(self.activities.write, self.job)
+        return await ActivityEnvironment().run(self.activities.write_language, self.job)
 
     async def end(self, state: JobState, failure: JobFailure | None = None) -> JobState:
-        ended = await self.activities.end(EndLanguage(job=self.job, state=state, failure=failure))
+        ended = await self.activities.end_language(
+            EndLanguage(job=self.job, state=state, failure=failure)
+        )
         return ended.state
 
     async def attempts(self) -> Sequence[Attempt]:
