@@ -11,8 +11,10 @@ from sqlalchemy import ColumnElement, Row, Select, Text, and_, cast, exists, fun
 from contracts import ids
 from contracts.invariants import Invariant, Violation
 from contracts.jobs import TRANSITIONS, EventType, JobState
+from contracts.language import USES
 from contracts.memo import MemoStatus
 from contracts.webhooks import MessageState
+from store.language_tables import language_notes
 from store.ledger import (
     OPEN,
     RELEASED,
@@ -149,6 +151,7 @@ def _jobs(after: Any, now: datetime) -> Select[Any]:  # noqa: ARG001 - as every 
         jobs.c.id,
         jobs.c.kind,
         jobs.c.state,
+        jobs.c.request,
         jobs.c.created_at,
         jobs.c.started_at,
         jobs.c.finished_at,
@@ -157,6 +160,7 @@ def _jobs(after: Any, now: datetime) -> Select[Any]:  # noqa: ARG001 - as every 
         select(func.count()).where(settled).scalar_subquery().label("charges"),
         exists().where(negative).label("negative"),
         exists().where(transcribed).label("transcribed"),
+        exists().where(language_notes.c.job_id == jobs.c.id).label("noted"),
     ).outerjoin(memos, and_(memos.c.job_id == jobs.c.id, memos.c.deleted_at.is_(None)))
     return _from(statement, jobs.c.id, after)
 
@@ -172,6 +176,20 @@ def _judge_jobs(rows: Rows) -> Iterator[Violation]:
         yield from _said(Invariant.TIME, row.id, broken)
         if row.kind == ids.MEMO:
             yield from _judge_memo_job(row)
+        elif row.kind in USES:
+            yield from _judge_language_job(row)
+
+
+def _judge_language_job(row: Row[Any]) -> Iterator[Violation]:
+    completed = row.state == JobState.COMPLETED
+    wanted = int(completed and bool(row.request.get("price")))
+    broken = (
+        (completed and row.charges != wanted, "What was written is charged once, this is not"),
+        (not completed and row.charges, "What was not written was charged"),
+    )
+    yield from _said(Invariant.CHARGED_ONCE, row.id, broken)
+    left = [(JobState(row.state).final and row.noted, "Notes outlived their job")]
+    yield from _said(Invariant.NO_ORPHANS, row.id, left)
 
 
 def _judge_memo_job(row: Row[Any]) -> Iterator[Violation]:
@@ -179,6 +197,8 @@ def _judge_memo_job(row: Row[Any]) -> Iterator[Violation]:
     completed = state is JobState.COMPLETED
     charges = [(completed and row.charges != 1, "A completed job is charged once, this is not")]
     yield from _said(Invariant.CHARGED_ONCE, row.id, charges)
+    left = [(state.final and row.noted, "Notes outlived their job")]
+    yield from _said(Invariant.NO_ORPHANS, row.id, left)
     if row.memo_id is None or not state.final:
         return
     processing = row.memo_metadata.get("processing", {}).get("transcription", {})

@@ -142,7 +142,7 @@ async def test_a_job_cancelled_in_the_middle_of_its_call_ends_free_of_charge(
 ) -> None:
     job = await ordered(site, await transcribed(site, tmp_path), Use.QUESTION)
     site.vendor.fault(hang=True)
-    async with site.working(LANGUAGE_MODEL_TIERS="openai"):
+    async with site.worker("no step", "before"):
         handle = await start(site, job)
         async with asyncio.timeout(60):
             while not site.vendor.calls:

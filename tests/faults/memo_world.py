@@ -17,7 +17,6 @@ from contracts import queues
 from contracts.memo import MemoJob
 from engines import AZURE_BATCH, Engines, Tiers
 from providers.gemini_transcription import GeminiTranscription
-from providers.language_chain import ChainHeadliner
 from providers.language_setup import language_chain
 from providers.pocketsphinx import Pocketsphinx
 from providers.process_pool import ProcessPool
@@ -245,7 +244,7 @@ class World:
             self.ground.engines,
             transcribers=transcribers,
             batches=batches,
-            headliner=ChainHeadliner(chain),
+            language=chain,
             tiers=self.settings.tiers,
         )
 

@@ -15,10 +15,13 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 from temporalio.client import WorkflowFailureError, WorkflowHistory
 
 from contracts import ids
+from contracts.blueprint import PromptDraft
+from contracts.language import Use
 from contracts.memo import EraseJob
 from contracts.queues import MAIN
 from contracts.webhooks import RETRY_SIGNAL, MessageState, RetryNow, new_secret
@@ -31,6 +34,7 @@ from tests.recordings import make
 from tests.replay import outside_runs
 from tests.site import Site, local_server
 from tests.told import memo_told_of
+from tests.written import ordered, start, transcribed
 
 HISTORIES = Path(__file__).parent / "histories"
 
@@ -192,6 +196,44 @@ RUNS["memo_told"] = told
 RUNS["webhook_delivered"] = delivered
 RUNS["erase_completed"] = erased
 RUNS["reconcile_completed"] = reconciled
+
+
+async def written(site: Site, folder: Path) -> WorkflowHistory:
+    job = await ordered(site, await transcribed(site, folder), Use.QUESTION)
+    handle = await start(site, job)
+    await handle.result()
+    return await handle.fetch_history()
+
+
+async def unpaid(site: Site, folder: Path) -> WorkflowHistory:
+    memo = await transcribed(site, folder)
+    handle = await start(site, await ordered(site, memo, Use.MEMORY, price=10_000))
+    with suppress(WorkflowFailureError):
+        await handle.result()
+    return await handle.fetch_history()
+
+
+async def with_blueprint(site: Site, folder: Path) -> WorkflowHistory:
+    memo = await site.memo(make(folder / "tone.wav", 5))
+    blueprint_id = str(uuid4())
+    async with site.database.write() as tx:
+        await tx.blueprints.create(
+            blueprint_id,
+            memo.user_id,
+            name={"en": "Boats"},
+            description={},
+            system_prompt={},
+            is_public=False,
+            drafts=[PromptDraft(prompt_text={"en": "List what was said."})],
+        )
+    handle = await site.start(memo.model_copy(update={"blueprint_id": blueprint_id}))
+    await handle.result()
+    return await handle.fetch_history()
+
+
+RUNS["language_written"] = written
+RUNS["language_unpaid"] = unpaid
+RUNS["memo_with_blueprint"] = with_blueprint
 
 
 def _unplaced(text: str) -> str:

@@ -187,9 +187,7 @@ async def test_a_blueprint_that_takes_long_goes_on_when_the_memo_is_complete(
         assert (await handle.result()).state is JobState.COMPLETED
         child = memos.client.get_workflow_handle(f"blueprint-{job.memo_id}")
         assert (await child.result())["state"] == "completed"
-        memo_closed, child_closed = [
-            (await each.describe()).close_time for each in (handle, child)
-        ]
+        memo_closed, child_closed = [(await each.describe()).close_time for each in (handle, child)]
     assert memo_closed is not None
     assert child_closed is not None
     assert child_closed - memo_closed > timedelta(minutes=30)
