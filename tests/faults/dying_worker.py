@@ -1,9 +1,10 @@
 """The real worker, which kills itself once at a chosen point of a chosen activity.
 
-    python -m tests.faults.dying_worker ACTIVITY before|inside|after
+    python -m tests.faults.dying_worker ACTIVITY before|inside|recording|after
 
 ``before``: the activity was given out and has done nothing. ``inside``: its first transaction is
-written and not committed. ``after``: its effect is there and Temporal does not know. A file in the
+written and not committed. ``recording``: its second one, so what a vendor answered is lost.
+``after``: its effect is there and Temporal does not know. A file in the
 data folder remembers that it died, so the next process at the same point lives.
 """
 
@@ -27,7 +28,11 @@ from runtime.temporal import connect
 from runtime.temporal_jobs import TemporalJobs
 from store.database import Database, Transaction
 
-armed: ContextVar[bool] = ContextVar("armed", default=False)
+INSIDE = {"inside": 1, "recording": 2}
+"""In which transaction of the activity death comes."""
+
+armed: ContextVar[list[int]] = ContextVar("armed")
+"""Transactions of this activity until death, in its only entry; none: it does not come there."""
 
 
 class Death:
@@ -43,7 +48,7 @@ class Death:
 
 
 class DyingDatabase(Database):
-    """Dies between the last statement of a transaction and its commit, when armed."""
+    """Dies between the last statement of a transaction and its commit, when its turn has come."""
 
     def __init__(self, settings: Settings, death: Death) -> None:
         super().__init__(settings.database_url, starting_credits=150)
@@ -53,8 +58,10 @@ class DyingDatabase(Database):
     async def write(self) -> AsyncIterator[Transaction]:
         async with super().write() as tx:
             yield tx
-            if armed.get():
-                self._death.comes()
+            if left := armed.get([]):
+                left[0] -= 1
+                if not left[0]:
+                    self._death.comes()
 
 
 def dying(method: Callable[..., Any], when: str, death: Death) -> Callable[..., Any]:
@@ -63,7 +70,7 @@ def dying(method: Callable[..., Any], when: str, death: Death) -> Callable[..., 
     async def run(*orders: Any) -> Any:
         if when == "before":
             death.comes()
-        armed.set(when == "inside")
+        armed.set([INSIDE[when]] if when in INSIDE else [])
         answer = await method(*orders)
         if when == "after":
             death.comes()
@@ -75,7 +82,14 @@ def dying(method: Callable[..., Any], when: str, death: Death) -> Callable[..., 
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what temporalio reads
         parameters, return_annotation=hints["return"]
     )
-    return activity.defn(name=method.__name__)(run)
+    return activity.defn(name=name_of(method))(run)
+
+
+def name_of(method: Callable[..., Any]) -> str:
+    """What Temporal calls an activity."""
+    name = activity._Definition.must_from_callable(method).name
+    assert name is not None
+    return name
 
 
 async def main(name: str, when: str) -> None:
@@ -89,7 +103,7 @@ async def main(name: str, when: str) -> None:
         database = DyingDatabase(settings, death)
         stack.push_async_callback(database.close)
         living = await worker.assemble(settings, database, TemporalJobs(client), stack)
-        activities = [dying(one, when, death) if one.__name__ == name else one for one in living]
+        activities = [dying(one, when, death) if name_of(one) == name else one for one in living]
         await worker.serve(settings, client, activities, stop)
 
 
