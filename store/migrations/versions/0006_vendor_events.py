@@ -12,7 +12,7 @@ depends_on = None
 
 
 def _of_job(table: str) -> sa.ForeignKeyConstraint:
-    name = op.f(f"fk_{table}_job_id_jobs")
+    name = op.f(f"fk_{table}_job_id")
     return sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=name, ondelete="CASCADE")
 
 
