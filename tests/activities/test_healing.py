@@ -14,6 +14,8 @@ from contracts import ids
 from contracts.audio import MediaKind
 from contracts.errors import NotThereYet, Unavailable
 from contracts.jobs import JobState, Step
+from contracts.language import Use
+from contracts.language_job import LanguageJob, LanguageOrder
 from contracts.memo import EraseJob, EraseReceipt, Healed, MemoJob
 from contracts.transcript import join_parts
 from store.database import Database
@@ -206,3 +208,52 @@ async def test_erasing_twice_removes_once_and_leaves_a_receipt(
         assert await tx.memos.find(job.memo_id, job.user_id) is None
     assert found is not None
     assert (found.state, found.result) == (JobState.COMPLETED, receipt.model_dump())
+
+
+async def test_erasing_a_memo_stops_what_writes_about_it_and_forgets_what_was_asked(
+    bench: Bench, database: Database, new_memo: NewMemo
+) -> None:
+    memo = await new_memo()
+    job = LanguageJob(
+        job_id=ids.language_job(Use.QUESTION, memo.memo_id),
+        use=Use.QUESTION,
+        user_id=memo.user_id,
+        subject_id=memo.memo_id,
+        memo_ids=(memo.memo_id,),
+        price=5,
+    )
+    own = (job.job_id, job.user_id)
+    async with database.write() as tx:
+        await tx.jobs.create(
+            *own,
+            kind=job.use,
+            subject_id=job.subject_id,
+            request=job.model_dump(mode="json"),
+            deadline_seconds=60,
+        )
+        await tx.language.order(job, LanguageOrder(instruction="Who owns the boat?"))
+        await tx.language.keep_notes(*own, "k", "notes on the boat")
+        await tx.memos.mark_deleted(memo.memo_id, memo.user_id)
+    await bench.language.reserve_language(job)
+    erase = EraseJob(job_id=ids.erase_job(memo.memo_id), user_id=memo.user_id, memo_id=memo.memo_id)
+    bench.starter.live.add(job.job_id)
+    with pytest.raises(NotThereYet):
+        await ActivityEnvironment().run(bench.eraser.stop_memo, erase)
+    assert job.job_id in bench.starter.cancelled
+    bench.starter.live.clear()
+    await ActivityEnvironment().run(bench.eraser.stop_memo, erase)
+    async with database.write() as tx:
+        assert await tx.jobs.state(*own) is JobState.CANCELLED
+        assert (await tx.credits.balance(memo.user_id)).held == 0
+        await tx.jobs.create(
+            erase.job_id,
+            erase.user_id,
+            kind=ids.ERASE,
+            subject_id=erase.memo_id,
+            request=erase.model_dump(),
+            deadline_seconds=60,
+        )
+    assert (await bench.erase(erase)).requests == 1
+    async with database.read() as tx:
+        assert await tx.language.order_of(*own) is None
+        assert await tx.language.notes(*own, "k") is None
