@@ -28,7 +28,7 @@ from contracts.paging import Cursor
 from store.columns import Moment
 from store.expressions import by_dialect, greatest, merged, unless_there
 from store.memo_pages import PAGE, PAGE_AFTER, TOTAL
-from store.outside_tables import outside_reports
+from store.outside_tables import ERASE_REPORTS
 from store.schema import (
     jobs,
     memo_counts,
@@ -110,10 +110,6 @@ _DELETE: Final = (
 _ERASE: Final = delete(memos).where(_OWN).returning(memos.c.deleted_at)
 _ERASE_TRANSCRIPTS: Final = delete(transcripts).where(
     transcripts.c.memo_id == bindparam("own_id"), transcripts.c.user_id == bindparam("own_user")
-)
-_ERASE_REPORTS: Final = delete(outside_reports).where(
-    outside_reports.c.memo_id == bindparam("own_id"),
-    outside_reports.c.user_id == bindparam("own_user"),
 )
 _ERASE_PARTS: Final = delete(transcript_parts).where(
     transcript_parts.c.user_id == bindparam("own_user"),
@@ -273,39 +269,13 @@ class Memos:
     async def name_vendor_job(
         self, memo_id: str, user_id: str, vendor_job: str, *, batch: bool
     ) -> bool:
-        """Write which vendor's job transcribes it; false when there is no such memo of the user.
-
-        Args:
-            batch: the vendor works it off in its own time.
-        """
+        """Write which vendor's job transcribes it; false when there is no such memo of the user."""
         now = self._session.now
-        state = {
-            "jobId": vendor_job,
-            "batchTranscription": batch,
-            "batchJobCreated": now.isoformat(),
-        }
-        changes = {"metadata": {"processing": {TRANSCRIPTION: state}}}
-        statement = (
-            self._merging(changes)
-            .where(memos.c.deleted_at.is_(None))
-            .values({memos.c.vendor_job: vendor_job})
-        )
+        named = {"jobId": vendor_job, "batchTranscription": batch}
+        named |= {"batchJobCreated": now.isoformat()}
+        changes = {"metadata": {"processing": {TRANSCRIPTION: named}}}
+        statement = self._merging(changes).where(memos.c.deleted_at.is_(None))
         return bool(await self._session.run(statement, {**_own(memo_id, user_id), "now": now}))
-
-    async def of_job(self, job_id: str, user_id: str) -> str | None:
-        """Id of the user's memo that this job, ours or a vendor's, transcribes; none: not there."""
-        values = {"own_job": job_id, "own_user": user_id}
-        memo_id: str | None = await self._session.value(_OF_JOB, values)
-        return memo_id
-
-    async def keep(self, memo_id: str, user_id: str) -> None:
-        """Let nobody delete a memo one may read before this transaction has ended.
-
-        Raises:
-            NotFound: it is not there (any more).
-        """
-        if await self._session.row(_KEEP, _own(memo_id, user_id)) is None:
-            raise NotFound
 
     async def owner(self, memo_id: str) -> str | None:
         """Whose memo it is, for whoever may act for every user; none: it is not there."""
@@ -389,7 +359,7 @@ class Memos:
         memories_gone = await self._session.run(_ERASE_MEMORIES, own)
         transcripts_gone = await self._session.run(_ERASE_TRANSCRIPTS, own)
         await self._session.run(_ERASE_PARTS, own)
-        await self._session.run(_ERASE_REPORTS, own)
+        await self._session.run(ERASE_REPORTS, own)
         gone = await self._session.row(_ERASE, own)
         if gone is not None and gone.deleted_at is None:
             await self._session.run(_COUNT_DOWN, {"own_user": user_id})

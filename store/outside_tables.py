@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Table
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    bindparam,
+    delete,
+)
 
 from store.columns import METADATA, Id, Json, Moment, Words
 from store.schema import jobs
@@ -32,6 +42,12 @@ Index(
     postgresql_where=IS_DUE,
     sqlite_where=IS_DUE,
 )
+
+ERASE_REPORTS: Final = delete(outside_reports).where(
+    outside_reports.c.memo_id == bindparam("own_id"),
+    outside_reports.c.user_id == bindparam("own_user"),
+)
+"""Of one memo, with the memo."""
 
 vendor_jobs = Table(
     # Whose a vendor's job is: an event names nothing but the vendor's own id.

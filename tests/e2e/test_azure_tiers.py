@@ -48,7 +48,8 @@ class Regions(Site):
     async def attempts(self, job: MemoJob) -> list[tuple[str, str | None, str | None]]:
         async with self.database.read() as tx:
             found = await tx.attempts.list(job.job_id, job.user_id)
-        return [(one.tier, one.outcome, one.error_code) for one in found]
+        heard = [one for one in found if one.tier.startswith("azure-")]  # and not the headline's
+        return [(one.tier, one.outcome, one.error_code) for one in heard]
 
     def with_batch(self, azurite: Azurite) -> dict[str, object]:
         """Of a worker whose only tier is batch, on one resource."""
