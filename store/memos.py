@@ -275,7 +275,23 @@ class Memos:
         named |= {"batchJobCreated": now.isoformat()}
         changes = {"metadata": {"processing": {TRANSCRIPTION: named}}}
         statement = self._merging(changes).where(memos.c.deleted_at.is_(None))
+        statement = statement.values({memos.c.vendor_job: vendor_job})
         return bool(await self._session.run(statement, {**_own(memo_id, user_id), "now": now}))
+
+    async def of_job(self, job_id: str, user_id: str) -> str | None:
+        """Id of the user's memo that this job, ours or a vendor's, transcribes; none: not there."""
+        values = {"own_job": job_id, "own_user": user_id}
+        memo_id: str | None = await self._session.value(_OF_JOB, values)
+        return memo_id
+
+    async def keep(self, memo_id: str, user_id: str) -> None:
+        """Let nobody delete a memo one may read before this transaction has ended.
+
+        Raises:
+            NotFound: it is not there (any more).
+        """
+        if await self._session.row(_KEEP, _own(memo_id, user_id)) is None:
+            raise NotFound
 
     async def owner(self, memo_id: str) -> str | None:
         """Whose memo it is, for whoever may act for every user; none: it is not there."""
