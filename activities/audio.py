@@ -90,6 +90,7 @@ class AudioActivities:
                     "seconds": round(time.monotonic() - began, 3),
                     "audio_seconds": round(facts.seconds, 3),
                     "held": held,
+                    "tiers": [tier.name for tier in tiers],
                 },
             )
         return ProbedAudio(facts=facts, plan=tiers, held=held)

@@ -18,6 +18,7 @@ JOB_EXAMPLE: Final[dict[str, Any]] = {
     "state": "completed",
     "step": "done",
     "tier": "local",
+    "tiers": ["local"],
     "attempts": [
         {
             "tier": "local",
@@ -107,7 +108,12 @@ class MomentView(Part):
 
 
 class JobView(Answer):
-    """A job: how far it is, what was tried, what it costs."""
+    """A job: how far it is, what was tried, what it costs.
+
+    Attributes:
+        tiers: the order in which they are tried for this recording; empty before it was looked
+            into, and where there is nothing to transcribe.
+    """
 
     id: str
     kind: str
@@ -115,6 +121,7 @@ class JobView(Answer):
     state: JobState
     step: str
     tier: str | None
+    tiers: list[str]
     attempts: list[AttemptView]
     credits: CreditsView
     cost: CostView
@@ -152,6 +159,7 @@ def job_view(
         state=job.state,
         step=job.step,
         tier=job.tier,
+        tiers=_planned(events),
         attempts=[AttemptView.of(attempt) for attempt in attempts],
         credits=CreditsView(held=paid.held, charged=paid.charged),
         cost=CostView(credits=paid.charged, seconds=result.get("seconds")),
@@ -161,6 +169,12 @@ def job_view(
         created_at=job.created_at.isoformat(),
         updated_at=job.updated_at.isoformat(),
     )
+
+
+def _planned(events: Sequence[JobEvent]) -> list[str]:
+    """The tiers of the latest plan: a retry is planned anew."""
+    plans = [event.data["tiers"] for event in events if "tiers" in event.data]
+    return plans[-1] if plans else []
 
 
 def timeline(events: Sequence[JobEvent]) -> list[MomentView]:

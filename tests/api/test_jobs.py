@@ -75,6 +75,21 @@ async def test_a_job_tells_its_attempts_its_credits_and_its_timeline(
     ]  # fmt: skip
 
 
+async def test_a_job_shows_the_order_of_its_tiers_once_the_recording_was_looked_into(
+    front: Front, anna: User
+) -> None:
+    memo = await front.new_memo(anna)
+    job_id = memo["jobId"]
+    assert (await front.ask("GET", f"jobs/{job_id}", anna)).json()["tiers"] == []
+    await front.move(memo, RUN)
+    async with front.database.write() as tx:
+        for tiers in (["local"], ["azure-batch", "openai"]):
+            await tx.jobs.advance(job_id, anna.id, Step.TRANSCRIBE, data={"tiers": tiers})
+        await tx.jobs.advance(job_id, anna.id, Step.TRANSCRIBE, tier="openai")
+    shown = (await front.ask("GET", f"jobs/{job_id}", anna)).json()
+    assert shown["tiers"] == ["azure-batch", "openai"]
+
+
 async def test_a_failed_job_says_why(front: Front, anna: User) -> None:
     memo = await front.new_memo(anna)
     await front.move(memo, RUN, JobState.FAILED)
