@@ -45,6 +45,18 @@ async def patch(
     return await front.ask("PATCH", path_of(url), user, content=content, headers=given)
 
 
+async def create(front: Front, user: User, **headers: str) -> httpx.Response:
+    return await create_with(front, user, b"", **headers)
+
+
+async def create_with(front: Front, user: User, content: bytes, **headers: str) -> httpx.Response:
+    metadata = f"filename {b64('memo.m4a')},filetype {b64('audio/mp4')}"
+    given = {**TUS, "Upload-Length": "1000", "Upload-Metadata": metadata}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    given = {name: value for name, value in given.items() if value != "absent"}
+    return await front.ask("POST", "uploads/tus", user, content=content, headers=given)
+
+
 async def where(front: Front, user: User, url: str) -> int:
     """How far an upload is."""
     answer = await front.ask("HEAD", path_of(url), user, headers=TUS)
