@@ -25,7 +25,8 @@ from contracts.upload_sessions import UploadSession
 from store import language_tables, ledger, schema, upload_tables
 from store.columns import METADATA
 from store.database import Database
-from tests.contract import webhook_life
+from tests.contract import outside_life, webhook_life
+from tests.contract.outside_life import live_through_outsiders, outside_rows
 from tests.contract.webhook_life import live_through_webhooks, webhook_rows
 
 ROWS = 4000
@@ -91,6 +92,7 @@ def rows_of(number: int) -> Iterator[tuple[Table, dict[str, Any]]]:
     }  # fmt: skip
     yield from language_rows(job, memo, own, times)
     yield from webhook_rows(number, owner, at)
+    yield from outside_rows(number, job, memo, owner, at)
     yield upload_tables.uploads, {
         "id": memo, **own, **times, "key": key, "media_type": "audio/mp4", "length": 9,
         "received": 0, "sniffed": False, "metadata": "", "signed": False, "wanted": False,
@@ -265,6 +267,7 @@ async def live_through_blueprints(tx: Any, user: str) -> None:
 
 
 async def live_through_writing(tx: Any, job_id: str, memo_id: str, user: str) -> None:
+    await live_through_outsiders(tx, job_id, memo_id, user)
     job = LanguageJob(
         job_id=job_id, use=Use.QUESTION, user_id=user, subject_id=memo_id, memo_ids=(memo_id,)
     )
@@ -308,11 +311,12 @@ WITHOUT_OWNER = {
 
 
 def has_owner(statement: str) -> bool:
+    every = WITHOUT_OWNER | webhook_life.WITHOUT_OWNER | outside_life.WITHOUT_OWNER
     return (
         statement.startswith("INSERT")
         or "user_id = " in statement
         or "principal = " in statement
-        or any(part in statement for part in (WITHOUT_OWNER | webhook_life.WITHOUT_OWNER).values())
+        or any(part in statement for part in every.values())
     )
 
 
