@@ -188,8 +188,8 @@ async def test_what_the_owner_asks_is_no_part_of_our_instructions(
     await ask(chain(stage, vendor), use, wanted, MemoryWorkbook())
     call = sent(stage, vendor)[0]
     assert "PLANTED" not in call["system"]
-    told = {Use.HEADLINE: [], Use.QUESTION: ["?"], Use.COMBINE: ["?"], Use.MEMORY: [".", "?"]}
-    assert re.findall(r"PLANTED(\W)", call["user"]) == told.get(use, [".", "!"])
+    told = {Use.HEADLINE: [], Use.BLUEPRINT: [".", "!"]}
+    assert re.findall(r"PLANTED(\W)", call["user"]) == told.get(use, [".", "?"])
 
 
 async def test_dollar_signs_and_braces_in_what_is_said_are_left_as_they_are(
