@@ -172,7 +172,8 @@ async def assemble(
     engines = engines or await open_engines(settings, stack)
     storage = open_files(settings.storage_setup, stack)
     files = storage.files
-    memo = MemoActivities(database, files)
+    low_below = settings.credits.credits_low_below
+    memo = MemoActivities(database, files, low_below)
     audio = AudioActivities(
         database=database,
         files=files,
@@ -212,7 +213,7 @@ async def assemble(
         ),
     )
     headline = HeadlineActivities(database, engines.language)
-    language = LanguageActivities(database, engines.language, bounds)
+    language = LanguageActivities(database, engines.language, bounds, low_below)
     blueprint = BlueprintActivities(database)
     endings = Endings(database, memo, language)
     erase = EraseActivities(database, files, jobs, endings)

@@ -10,11 +10,12 @@ from temporalio import activity
 
 from activities.language_ports import LanguageModel
 from activities.liveness import alive
-from activities.memo import HEADLINE, reason
+from activities.memo import HEADLINE, announce_low, reason
 from activities.ports import Database, Transaction
 from activities.transcription import TierBounds
 from activities.workbook import JobWorkbook
 from contracts import ids
+from contracts.credits import LOW_BELOW
 from contracts.errors import Conflict, NotFound, ProviderBusy, ProviderFailure
 from contracts.headline import Headline
 from contracts.jobs import JobState, Step
@@ -38,6 +39,7 @@ from contracts.language_texts import (
     spoken_language,
 )
 from contracts.memo import Memo, MemoStatus
+from contracts.webhooks import Delivery
 
 BLUEPRINT = "blueprint"
 PROCESSES = {Use.HEADLINE: HEADLINE, Use.BLUEPRINT: BLUEPRINT}
@@ -69,12 +71,20 @@ class LanguageActivities:
 
     Args:
         bounds: how often a request is tried while every model is busy, or its worker dies.
+        credits_low_below: a charge that takes the balance below it is told.
     """
 
-    def __init__(self, database: Database, model: LanguageModel, bounds: TierBounds) -> None:
+    def __init__(
+        self,
+        database: Database,
+        model: LanguageModel,
+        bounds: TierBounds,
+        credits_low_below: int = LOW_BELOW,
+    ) -> None:
         self._database = database
         self._model = model
         self._bounds = bounds
+        self._low_below = credits_low_below
 
     @activity.defn(name="reserve_language")
     async def reserve_language(self, job: LanguageJob) -> LanguageReserved:
@@ -165,6 +175,7 @@ class LanguageActivities:
     ) -> WrittenRef:
         job = asked.job
         ref = ref_of(job, written)
+        announced: tuple[Delivery, ...] = ()
         async with self._database.write() as tx:
             state = await tx.jobs.state(job.job_id, job.user_id)
             lives = state is not None and not state.final
@@ -173,10 +184,10 @@ class LanguageActivities:
             if lives:
                 await self._save_text(tx, asked, written.text, ref)
                 await tx.language.written(job.job_id, job.user_id, ref, written.usage)
-                await self._complete(tx, job, ref, seconds)
+                announced = await self._complete(tx, job, ref, seconds)
         if not lives:
             raise Conflict("The job ended before it was written", code="job_ended")
-        return ref
+        return ref.model_copy(update={"announced": announced})
 
     async def _save_text(self, tx: Transaction, asked: _Asked, text: Any, ref: WrittenRef) -> None:
         job = asked.job
@@ -201,17 +212,21 @@ class LanguageActivities:
 
     async def _complete(
         self, tx: Transaction, job: LanguageJob, ref: WrittenRef, seconds: float
-    ) -> None:
+    ) -> tuple[Delivery, ...]:
+        """End the job; returns the messages that tell of its charge."""
+        announced: tuple[Delivery, ...] = ()
         if job.price:
             key = ids.step_key(job.job_id, "settle")
-            await tx.credits.settle(
+            charge = await tx.credits.settle(
                 job.user_id, job.job_id, key, job.price, operation=job.use.value
             )
+            announced = await announce_low(tx, job.user_id, charge, self._low_below)
         data = {"step": Step.WRITE, "seconds": seconds, "charged": job.price}
         await tx.jobs.advance(job.job_id, job.user_id, Step.ANNOUNCE, tier=ref.tier, data=data)
         await tx.jobs.move(
             job.job_id, job.user_id, JobState.COMPLETED, step=Step.DONE, result=result_of(ref)
         )
+        return announced
 
     @activity.defn(name="end_language")
     async def end_language(self, order: EndLanguage) -> LanguageResult:

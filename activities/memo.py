@@ -6,6 +6,7 @@ from activities.outside import seconds_of, take_over
 from activities.ports import Database, Files, Transaction
 from contracts import ids
 from contracts.audio import MediaKind
+from contracts.credits import LOW_BELOW, Charge
 from contracts.jobs import JobFailure, JobState, Step
 from contracts.memo import (
     Ended,
@@ -17,7 +18,7 @@ from contracts.memo import (
     SettleMemo,
 )
 from contracts.pricing import transcription_price
-from contracts.webhooks import Delivery, MemoEventData, WebhookEvent
+from contracts.webhooks import Delivery, MemoEventData, WebhookEvent, credits_low
 
 TRANSCRIPTION = "transcription"
 HEADLINE = "headline_and_intro"
@@ -31,11 +32,18 @@ _STATUS = {
 
 
 class MemoActivities:
-    """Short steps, each one database transaction and safe to do twice."""
+    """Short steps, each one database transaction and safe to do twice.
 
-    def __init__(self, database: Database, files: Files) -> None:
+    Args:
+        credits_low_below: a charge that takes the balance below it is told.
+    """
+
+    def __init__(
+        self, database: Database, files: Files, credits_low_below: int = LOW_BELOW
+    ) -> None:
         self._database = database
         self._files = files
+        self._low_below = credits_low_below
 
     @activity.defn(name="reserve")
     async def reserve(self, job: MemoJob) -> Reserved:
@@ -75,7 +83,7 @@ class MemoActivities:
         """Charge the measured seconds, once in the job's life; returns its charge in all."""
         job = order.job
         async with self._database.write() as tx:
-            charged_now = await tx.credits.settle(
+            charge = await tx.credits.settle(
                 job.user_id,
                 job.job_id,
                 ids.step_key(job.job_id, "settle"),
@@ -83,7 +91,7 @@ class MemoActivities:
                 operation=TRANSCRIPTION,
             )
             # Nothing now: a try before this one did it, and its answer was lost.
-            charged = charged_now or (await tx.credits.of_job(job.user_id, job.job_id)).charged
+            charged = charge.amount or (await tx.credits.of_job(job.user_id, job.job_id)).charged
             await tx.memos.set_processing(
                 job.memo_id, job.user_id, TRANSCRIPTION, MemoStatus.COMPLETED
             )
@@ -103,6 +111,7 @@ class MemoActivities:
                 tier=order.transcript.tier,
             )
             announced = await _announce(tx, job, WebhookEvent.MEMO_TRANSCRIBED, said)
+            announced += await announce_low(tx, job.user_id, charge, self._low_below)
         return Settled(charged=charged, announced=announced)
 
     @activity.defn(name="end")
@@ -190,6 +199,16 @@ async def _announce(
         job_id=job.job_id,
         attempt_round=job.round,
     )
+
+
+async def announce_low(
+    tx: Transaction, user_id: str, charge: Charge, threshold: int
+) -> tuple[Delivery, ...]:
+    """Tell that the balance fell below the threshold, if it was this charge that took it there."""
+    low = credits_low(charge, threshold)
+    if low is None:
+        return ()
+    return await tx.webhooks.announce(user_id, WebhookEvent.CREDITS_LOW, low, subject=charge.key)
 
 
 def reason(failure: JobFailure | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from contracts.audio import AudioFacts, MediaKind, OwnedKey
 from contracts.blueprint import Blueprint
-from contracts.credits import JobCredits, OpenHold
+from contracts.credits import Charge, JobCredits, OpenHold
 from contracts.headline import Headline
 from contracts.jobs import EventType, JobFailure, JobState, StaleJob, Step
 from contracts.language import ModelCall, Usage
@@ -304,10 +304,10 @@ class Credits(Protocol):
 
     async def settle(
         self, user_id: str, job_id: str, key: str, amount: int, *, operation: str
-    ) -> int:
-        """Charge ``amount`` and end the hold; once per job, whatever the round. Returns the charge.
+    ) -> Charge:
+        """Charge ``amount`` and end the hold; once per job, whatever the round.
 
-        Zero when the job has been charged before.
+        Of zero when the job has been charged before.
         """
 
     async def left_over(self, *, after: str, limit: int) -> Sequence[OpenHold]:

@@ -2,9 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from contracts.values import Value
+
+LOW_BELOW: Final = 20
+"""Unless the settings say another: a balance below it is told by ``credits.low``."""
 
 
 class Balance(Value):
@@ -31,6 +34,28 @@ class JobCredits(Value):
 
     held: int = 0
     charged: int = 0
+
+
+class Charge(Value):
+    """What was charged just now.
+
+    Attributes:
+        key: of its entry in the ledger.
+        amount: credits; zero when it had been charged before.
+        balance: of the account right after it; none when nothing was done.
+    """
+
+    key: str
+    amount: int = 0
+    balance: int | None = None
+
+    def fell_below(self, threshold: int) -> bool:
+        """Whether this very charge took the balance below: of all charges one does, in one fall.
+
+        >>> [Charge(key="k", amount=5, balance=left).fell_below(20) for left in (14, 15, 19, 20)]
+        [False, True, True, False]
+        """
+        return self.balance is not None and self.balance < threshold <= self.balance + self.amount
 
 
 class OpenHold(Value):

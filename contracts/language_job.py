@@ -9,6 +9,7 @@ from typing import Any
 from contracts.jobs import JobFailure, JobState
 from contracts.language import MemoryPrompt, Use
 from contracts.values import Value
+from contracts.webhooks import Delivery
 
 
 class LanguageJob(Value):
@@ -77,6 +78,7 @@ class WrittenRef(Value):
         characters_read: of the recordings; never fewer than ``characters_total`` silently.
         parts: texts the model was given one by one.
         charged: credits.
+        announced: webhook messages that tell of the charge; kept in no row.
     """
 
     memory_ids: tuple[str, ...] = ()
@@ -89,6 +91,7 @@ class WrittenRef(Value):
     characters_total: int
     parts: int = 1
     charged: int = 0
+    announced: tuple[Delivery, ...] = ()
 
 
 class KeptOrder(Value):

@@ -16,6 +16,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
+from contracts.credits import Charge
 from contracts.errors import InvalidInput, NotFound
 from contracts.ids import is_uuid
 from contracts.jobs import JobFailure
@@ -82,6 +83,13 @@ class CreditsLowData(Value):
 
     credits: int
     threshold: int
+
+
+def credits_low(charge: Charge, threshold: int) -> CreditsLowData | None:
+    """What is to be told of a charge; nothing unless the balance fell below by it."""
+    if charge.balance is None or not charge.fell_below(threshold):
+        return None
+    return CreditsLowData(credits=charge.balance, threshold=threshold)
 
 
 class TestData(Value):

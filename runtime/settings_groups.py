@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from contracts.credits import LOW_BELOW
 from contracts.queues import MAIN, MEDIA
 from runtime.settings_values import (
     Issuer,
@@ -136,6 +137,13 @@ class CreditSettings(Group):
         validation_alias="STARTING_CREDITS",
         ge=0,
         description="balance of a user seen for the first time",
+    )
+    credits_low_below: int = Field(
+        LOW_BELOW,
+        validation_alias="CREDITS_LOW_BELOW",
+        ge=0,
+        description="the charge that takes a balance below it is told by the webhook "
+        "`credits.low`; 0 for never",
     )
 
 

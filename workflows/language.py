@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.language_job import EndLanguage, LanguageJob, LanguageResult, WrittenRef
     from workflows import policies
     from workflows.steps import StepFailed, outcome, short_step
+    from workflows.webhooks import Announcements
 
 
 @workflow.defn(name=ids.LANGUAGE)
@@ -22,6 +23,9 @@ class LanguageWorkflow:
     What is asked and what is written stay in the database. What was written before a cancellation
     or a time-out was heard is written, and charged; anything else that ends early costs nothing.
     """
+
+    def __init__(self) -> None:
+        self._announcements = Announcements()
 
     @workflow.run
     async def run(self, job: LanguageJob) -> LanguageResult:
@@ -56,7 +60,9 @@ class LanguageWorkflow:
                 retry_policy=policies.PATIENT_RETRY,
                 summary=f"{job.use} · {memos} to read",
             )
+        self._announcements.send(written.announced)
         self._tell(job, f"Completed by `{written.tier}`: {_read(written)}")
+        await self._announcements.sent()
         return LanguageResult(state=JobState.COMPLETED, charged=written.charged, written=written)
 
     async def _end(

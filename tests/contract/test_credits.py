@@ -71,7 +71,9 @@ async def test_credits_are_held_then_charged(database: Database, user: str) -> N
         assert await tx.credits.hold(user, "j", "j:hold", 10) == 10
         assert await tx.credits.of_job(user, "j") == JobCredits(held=10)
         assert (await tx.credits.balance(user)).free == 140
-        assert await tx.credits.settle(user, "j", "j:settle", 10, operation="transcription") == 10
+        assert (
+            await tx.credits.settle(user, "j", "j:settle", 10, operation="transcription")
+        ).amount == 10
         balance = await tx.credits.balance(user)
         assert await tx.credits.of_job(user, "j") == JobCredits(held=0, charged=10)
     assert balance == Balance(credits=140, held=0, total_earned=150, total_spent=10)
@@ -160,11 +162,11 @@ async def test_a_release_gives_everything_back_once(database: Database, user: st
 async def test_a_job_is_charged_once_in_its_life(database: Database, user: str) -> None:
     async with database.write() as tx:
         await tx.credits.hold(user, "j", "j:hold", 10)
-        assert await tx.credits.settle(user, "j", "j:settle", 10, operation="t") == 10
-        assert await tx.credits.settle(user, "j", "j:settle", 10, operation="t") == 0
+        assert (await tx.credits.settle(user, "j", "j:settle", 10, operation="t")).amount == 10
+        assert (await tx.credits.settle(user, "j", "j:settle", 10, operation="t")).amount == 0
         # A later round holds anew, and finds that it has been paid for.
         await tx.credits.hold(user, "j", "j:hold.2", 6)
-        assert await tx.credits.settle(user, "j", "j:settle", 6, operation="t") == 0
+        assert (await tx.credits.settle(user, "j", "j:settle", 6, operation="t")).amount == 0
         assert await tx.credits.of_job(user, "j") == JobCredits(held=0, charged=10)
         assert (await tx.credits.balance(user)).credits == 140
     assert await ledger_is_sound(database)
@@ -178,7 +180,7 @@ async def test_a_job_without_a_hold_is_charged_from_what_is_free(
         with pytest.raises(InsufficientCredits):
             await tx.credits.settle(user, "j", "j:settle", 51, operation="t")
         assert await tx.credits.of_job(user, "j") == JobCredits()
-        assert await tx.credits.settle(user, "j", "j:settle", 50, operation="t") == 50
+        assert (await tx.credits.settle(user, "j", "j:settle", 50, operation="t")).amount == 50
     assert await ledger_is_sound(database)
 
 
@@ -190,7 +192,7 @@ async def test_a_charge_beyond_hold_and_free_credits_leaves_the_hold(
         with pytest.raises(InsufficientCredits):
             await tx.credits.settle(user, "j", "j:settle", 151, operation="t")
         assert await tx.credits.of_job(user, "j") == JobCredits(held=10)
-        assert await tx.credits.settle(user, "j", "j:settle", 150, operation="t") == 150
+        assert (await tx.credits.settle(user, "j", "j:settle", 150, operation="t")).amount == 150
         assert (await tx.credits.balance(user)).credits == 0
     assert await ledger_is_sound(database)
 
@@ -249,7 +251,8 @@ async def test_the_same_step_at_once_happens_once(database: Database, user: str)
 
     async def settle() -> int:
         async with database.write() as tx:
-            return await tx.credits.settle(user, "j", "j:settle", 10, operation="t")
+            charge = await tx.credits.settle(user, "j", "j:settle", 10, operation="t")
+            return charge.amount
 
     assert await asyncio.gather(*(hold() for _ in range(10))) == [10] * 10
     assert sorted(await asyncio.gather(*(settle() for _ in range(10)))) == [0] * 9 + [10]

@@ -45,6 +45,7 @@ from contracts.memo import (
 from contracts.outside import EndOutside, OutsideReport
 from contracts.tiers import PlannedTier
 from contracts.transcript import TranscriptRef
+from contracts.webhooks import Deliveries
 
 FACTS = AudioFacts(
     container="mov", codec="aac", seconds=90, sample_rate=44100, channels=1, size=900_000
@@ -78,6 +79,7 @@ TYPES: dict[str, tuple[type, type | None]] = {
     "end_language": (EndLanguage, LanguageResult),
     "discard_work": (MemoJob, int),
     "end": (EndMemo, Ended),
+    "deliver_webhooks": (Deliveries, Deliveries),
 }
 
 
@@ -127,6 +129,7 @@ class Script:
             "end_language": [ended],
             "discard_work": [1],
             "end": [Ended()],
+            "deliver_webhooks": [Deliveries()],
         }
         self.answers.update({name: list(given) for name, given in answers.items()})
         self.calls: list[tuple[str, Any]] = []

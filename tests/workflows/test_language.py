@@ -24,6 +24,7 @@ from contracts.language_job import (
     LanguageResult,
     OrderedBlueprint,
 )
+from contracts.webhooks import Delivery
 from tests.workflows.conftest import LanguageRunner, MemoRunner
 from tests.workflows.script import BLOCK, Script, written
 
@@ -53,6 +54,17 @@ async def test_every_use_is_reserved_and_written_and_nothing_more(
     result = await writing.run(script, use)
     assert script.names() == ["reserve_language", "write_language"]
     assert (result.state, result.charged, result.written) == (JobState.COMPLETED, 5, written())
+
+
+async def test_what_tells_of_the_charge_is_sent_before_the_job_ends(
+    writing: LanguageRunner,
+) -> None:
+    told = Delivery(event_id="e", endpoint_id="p", user_id="u")
+    ref = written().model_copy(update={"announced": (told,)})
+    script = Script(write_language=[ref])
+    assert (await writing.run(script)).state is JobState.COMPLETED
+    (sent,) = script.asked("deliver_webhooks")
+    assert [job.delivery for job in sent.jobs] == [told]
 
 
 async def test_a_job_that_was_withdrawn_ends_without_any_effect(writing: LanguageRunner) -> None:
