@@ -1,5 +1,6 @@
 """A memo whose user is told of it by webhook, as the API enters it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from contracts.memo import MemoJob, MemoStatus
@@ -14,12 +15,21 @@ def sealed(receiver: WebhookReceiver, user_id: str) -> str:
     return Seals(()).seal(receiver.secret or "", user_id)
 
 
-async def memo_told_of(site: Site, receiver: WebhookReceiver, folder: Path) -> MemoJob:
-    """A memo as the API enters it, for a user with one endpoint."""
-    job = await site.memo(make(folder / "tone.wav", 5))
+async def memo_told_of(
+    site: Site,
+    receiver: WebhookReceiver,
+    folder: Path,
+    events: Sequence[WebhookEvent] = (),
+    **fields: object,
+) -> MemoJob:
+    """A memo as the API enters it, for a user with one endpoint that wants some events, or all."""
+    job = await site.memo(make(folder / "tone.wav", 5), **fields)
     async with site.database.write() as tx:
         await tx.webhook_endpoints.add(
-            job.user_id, f"{receiver.wire.url}/hook", sealed(receiver, job.user_id)
+            job.user_id,
+            f"{receiver.wire.url}/hook",
+            sealed(receiver, job.user_id),
+            events=events,
         )
         said = MemoEventData(memo_id=job.memo_id, job_id=job.job_id, status=MemoStatus.PENDING)
         announced = await tx.webhooks.announce(

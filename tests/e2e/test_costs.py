@@ -13,14 +13,17 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from contracts.memo import MemoJob
+from contracts.webhooks import WebhookEvent, new_secret
 from store.migrations import upgrade
 from tests.by_url import memo_by_url
 from tests.counts import count
 from tests.fakes.media_host import MediaHost
 from tests.fakes.openai import FakeOpenAI
+from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.recordings import make
 from tests.site import Site, local_server
 from tests.statements import asked_of
+from tests.told import memo_told_of
 
 pytestmark = pytest.mark.e2e
 
@@ -101,7 +104,7 @@ async def test_a_memo_in_a_format_the_vendor_takes(site: Site, tmp_path: Path) -
             site, await site.memo(wav, heartbeat_seconds=60)
         )  # children of the pools are started once
         assert await cost_of(site, await site.memo(wav, heartbeat_seconds=60)) == Cost(
-            actions=7, events=26, statements=43, commits=7, processes=0, vendor_calls=1
+            actions=7, events=26, statements=45, commits=7, processes=0, vendor_calls=1
         )
 
 
@@ -121,5 +124,22 @@ async def test_a_memo_that_has_to_be_converted(site: Site, tmp_path: Path) -> No
     async with site.working():
         await cost_of(site, await site.memo(aiff, heartbeat_seconds=60))
         assert await cost_of(site, await site.memo(aiff, heartbeat_seconds=60)) == Cost(
-            actions=8, events=33, statements=50, commits=10, processes=1, vendor_calls=1
+            actions=8, events=33, statements=52, commits=10, processes=1, vendor_calls=1
         )
+
+
+async def test_a_memo_that_tells_of_its_end(site: Site, tmp_path: Path) -> None:
+    """One webhook costs one action: it is sent inside the job."""
+    receiver = WebhookReceiver(new_secret())
+    await receiver.start()
+    only = (WebhookEvent.MEMO_COMPLETED,)
+    async with site.working(EGRESS_ALLOW="127.0.0.1/32"):
+        await cost_of(
+            site, await memo_told_of(site, receiver, tmp_path, only, heartbeat_seconds=60)
+        )
+        job = await memo_told_of(site, receiver, tmp_path, only, heartbeat_seconds=60)
+        assert await cost_of(site, job) == Cost(
+            actions=8, events=32, statements=49, commits=8, processes=0, vendor_calls=1
+        )
+    assert len(receiver.received) == 2
+    await receiver.aclose()
