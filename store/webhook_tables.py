@@ -64,9 +64,7 @@ webhook_messages = Table(
     Column("next_at", Moment),  # null when it is not tried again
     Column("delivered_at", Moment),
     Index("ix_webhook_messages_page", "user_id", "created_at", "event_id", "endpoint_id"),
-    Index(
-        "ix_webhook_messages_state", "user_id", "state", "created_at", "event_id", "endpoint_id"
-    ),
+    Index("ix_webhook_messages_state", "user_id", "state", "created_at", "event_id", "endpoint_id"),
     Index("ix_webhook_messages_endpoint", "endpoint_id", "created_at"),
 )
 IS_PENDING: Final = webhook_messages.c.state == spelled(MessageState.PENDING)
