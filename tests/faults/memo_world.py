@@ -14,7 +14,9 @@ from temporalio.client import Client, WorkflowFailureError
 import worker
 from activities.batch import BatchEngine
 from contracts import queues
+from contracts.jobs import Step
 from contracts.memo import MemoJob
+from contracts.tiers import Attempt
 from engines import AZURE_BATCH, Engines, Tiers
 from providers.gemini_transcription import GeminiTranscription
 from providers.language_setup import language_chain
@@ -125,7 +127,7 @@ class Seen(NamedTuple):
     Attributes:
         attempts: ``tier`` or ``tier=code``, in their order.
         end: state, or the code of its failure.
-        headline: the engine's name, or ``=code``.
+        headline: likewise, of the language models.
         calls: how often the call in question came to the vendor.
         asked: what the steps that transcribe asked of Temporal.
         credits: charged, still held, spent by the account.
@@ -135,7 +137,7 @@ class Seen(NamedTuple):
 
     attempts: tuple[str, ...]
     end: str
-    headline: str
+    headline: tuple[str, ...]
     calls: int
     asked: tuple[Asked, ...]
     credits: tuple[int, int, int]
@@ -319,23 +321,15 @@ class World:
             found = await tx.jobs.find(job.job_id, job.user_id)
             events = await tx.jobs.events_after({job.job_id: 0}, job.user_id)
         assert memo is not None
-        headline = memo.metadata["processing"].get("headline_and_intro", {})
         calls = [
             call
             for call in self.vendors.named(column.vendor).calls
             if re.search(column.call, f"{call['method']} {call['path']}")
         ]
         return Seen(
-            attempts=tuple(
-                f"{each.tier}={each.error_code}"
-                if each.error_code
-                else each.tier
-                if each.outcome
-                else f"{each.tier}=?"
-                for each in attempts
-            ),
+            attempts=tuple(_told(each) for each in attempts if each.step == Step.TRANSCRIBE),
             end=end,
-            headline=_by(headline),
+            headline=tuple(_told(each) for each in attempts if each.step == Step.HEADLINE),
             calls=len(calls),
             asked=tuple(ground.delays.of[job.job_id]),
             credits=(paid.charged, balance.held, balance.total_spent),
@@ -344,12 +338,11 @@ class World:
         )
 
 
-def _by(headline: dict[str, Any]) -> str:
-    """The engine that wrote it; ``local`` whatever its version."""
-    engine = headline.get("engine")
-    if engine is None:
-        return f"={headline.get('error_code')}"
-    return "local" if "yake" in str(engine) else str(engine)
+def _told(attempt: Attempt) -> str:
+    """``tier``, ``tier=code``, or ``tier=?`` of one that has no end."""
+    if attempt.outcome is None:
+        return f"{attempt.tier}=?"
+    return f"{attempt.tier}={attempt.error_code}" if attempt.error_code else attempt.tier
 
 
 async def seen_in(ground: Ground, cell: Cell) -> Seen:

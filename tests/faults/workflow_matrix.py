@@ -113,7 +113,6 @@ WORDS: Final[Mapping[str, tuple[type[ProviderFailure] | None, str]]] = {
     "out": (ProviderOut, "provider_out"),
     "format": (FormatNotTaken, "format_not_taken"),
     "long": (TooLongForProvider, "too_long_for_provider"),
-    "next": (ProviderFailure, ""),  # the next language model serves, whatever it was
     "left": (ProviderFailure, ""),  # the vendor's copy stays until the vendor deletes it itself
 }
 """The words of the cells: what the fault means for the call."""
@@ -167,14 +166,18 @@ class Route(NamedTuple):
         end: ``completed``, or ``=code`` of the failure.
         calls: least and most.
         left: jobs and files at vendors.
-        headline: who wrote it, or ``=None``.
+        headline: likewise, of the language models; none when there is nothing to write about.
     """
 
     attempts: tuple[str, ...]
     end: str
     calls: tuple[int, int]
     left: int
-    headline: str
+    headline: tuple[str, ...]
+
+
+LOCAL: Final = "local"
+"""The language model that serves in the end."""
 
 
 def _cells(table: str) -> Iterator[tuple[tuple[str, str], str]]:
@@ -199,7 +202,7 @@ def _route(line: str) -> tuple[tuple[str, str], Route]:
         end=f"={code}" if failed else "completed",
         calls=(int(least), int(most or least)),
         left=int(further.get("left", 0)),
-        headline=further.get("by", "=None" if failed else LOCAL_HEADLINE),
+        headline=() if failed else tuple(map(_attempt, further.get("by", LOCAL).split("+"))),
     )
 
 
@@ -208,7 +211,6 @@ def _attempt(short: str) -> str:
     return _TIERS.get(tier, tier) + (f"={_CODES[code]}" if code else "")
 
 
-LOCAL_HEADLINE: Final = "local"
 CELLS: Final = dict(chain.from_iterable(map(_cells, (FAST, BATCH, FILES))))
 """By fault and column: the word."""
 ROUTES: Final = dict(map(_route, WAYS.strip().splitlines()))

@@ -82,39 +82,39 @@ redirect           broken  broken  broken  broken  broken  broken   broken  brok
 """Calls of Azure's batch, and of the blobs it reads from."""
 
 FILES: Final = """
-fault              begin      upload     look       forget  g-head  a-head  o-head
-429 seconds        busy       busy       busy       left    next    next    next
-429 date           later      later      later      left    next    next    next
-429 bare           busy       busy       busy       left    next    next    next
-500                busy       busy       busy       left    next    next    next
-502 html           busy       busy       busy       left    next    next    next
-503                busy       busy       busy       left    next    next    next
-504                busy       busy       busy       left    next    next    next
-refused            busy       busy       busy       left    next    next    next
-no such host       busy       busy       busy       left    next    next    next
-no tls             busy       busy       busy       left    next    next    next
-connect time-out   busy       busy       busy       left    next    next    next
-read time-out      busy       cut        busy       ok      next    next    next
-one byte a second  busy       cut        busy       ok      next    next    next
-reset in the body  busy       cut        busy       ok      next    next    next
-wrong length       busy       cut        busy       ok      next    next    next
-chunked abort      busy       cut        busy       ok      next    next    next
-empty 200          ok         malformed  malformed  ok      next    next    next
-broken json        ok         malformed  malformed  ok      next    next    next
-wrong types        ok         malformed  malformed  ok      next    next    next
-missing fields     ok         malformed  malformed  ok      next    next    next
-nan                ok         ok         ok         ok      next    next    next
-duplicate keys     ok         ok         ok         ok      ok      ok      ok
-bad utf-8          ok         malformed  malformed  ok      next    next    next
-100 MB             malformed  malformed  malformed  ok      next    next    next
-gzip bomb          malformed  malformed  malformed  ok      next    next    next
-redirect           broken     broken     broken     left    next    next    next
-401                out        out        out        left    next    next    next
-402                out        out        out        left    next    next    next
-403                out        out        out        left    next    next    next
-413                long       long       long       left    next    next    next
-415                format     format     format     left    next    next    next
-429 near date      busy       busy       busy       left    next    next    next
+fault              begin      upload     look       forget     g-head     a-head     o-head
+429 seconds        busy       busy       busy       left       busy       busy       busy
+429 date           later      later      later      left       busy       busy       busy
+429 bare           busy       busy       busy       left       busy       busy       busy
+500                busy       busy       busy       left       busy       busy       busy
+502 html           busy       busy       busy       left       busy       busy       busy
+503                busy       busy       busy       left       busy       busy       busy
+504                busy       busy       busy       left       busy       busy       busy
+refused            busy       busy       busy       left       busy       busy       busy
+no such host       busy       busy       busy       left       busy       busy       busy
+no tls             busy       busy       busy       left       busy       busy       busy
+connect time-out   busy       busy       busy       left       busy       busy       busy
+read time-out      busy       cut        busy       ok         busy       busy       busy
+one byte a second  busy       cut        busy       ok         busy       busy       busy
+reset in the body  busy       cut        busy       ok         busy       busy       busy
+wrong length       busy       cut        busy       ok         busy       busy       busy
+chunked abort      busy       cut        busy       ok         busy       busy       busy
+empty 200          ok         malformed  malformed  ok         malformed  malformed  malformed
+broken json        ok         malformed  malformed  ok         malformed  malformed  malformed
+wrong types        ok         malformed  malformed  ok         malformed  malformed  malformed
+missing fields     ok         malformed  malformed  ok         malformed  malformed  malformed
+nan                ok         ok         ok         ok         malformed  malformed  malformed
+duplicate keys     ok         ok         ok         ok         ok         ok         ok
+bad utf-8          ok         malformed  malformed  ok         malformed  malformed  malformed
+100 MB             malformed  malformed  malformed  ok         malformed  malformed  malformed
+gzip bomb          malformed  malformed  malformed  ok         malformed  malformed  malformed
+redirect           broken     broken     broken     left       broken     broken     broken
+401                out        out        out        left       out        out        out
+402                out        out        out        left       out        out        out
+403                out        out        out        left       out        out        out
+413                long       long       long       left       long       long       long
+415                format     format     format     left       out        out        out
+429 near date      busy       busy       busy       left       busy       busy       busy
 """
 """Calls of Gemini's file store, and headlines."""
 
@@ -252,12 +252,25 @@ look    long      1      gemini!long > openai
 look    format    1      gemini!format > gemini
 forget  left      1      gemini left=1
 forget  ok        1      gemini
-g-head  next      1      openai
-g-head  ok        1      openai by=gemini-3.8-flash
-a-head  next      1      openai
-a-head  ok        1      openai by=some-model
-o-head  next      1-2    openai
-o-head  ok        2      openai by=gpt-5.4-mini
+g-head  busy      1      openai by=gemini!busy+local
+g-head  malformed 1      openai by=gemini!malformed+local
+g-head  ok        1      openai by=gemini
+g-head  broken    1      openai by=gemini!broken+local
+g-head  out       1      openai by=gemini!out+local
+g-head  long      1      openai by=gemini!long+local
+a-head  busy      1      openai by=azure-openai!busy+local
+a-head  malformed 1      openai by=azure-openai!malformed+local
+a-head  ok        1      openai by=azure-openai
+a-head  broken    1      openai by=azure-openai!broken+local
+a-head  out       1      openai by=azure-openai!out+local
+a-head  long      1      openai by=azure-openai!long+local
+o-head  busy      1-2    openai by=openai!busy+local
+o-head  malformed 1-2    openai by=openai!malformed+local
+o-head  ok        1-2    openai by=openai
+o-head  broken    1-2    openai by=openai!broken+local
+o-head  out       1-2    openai by=openai!out+local
+o-head  long      1-2    openai by=openai!long+local
 """
 """By call and cell: how often the faulty call is made (when it can be reached at all), the attempts
-in their order, each with its failure, what is left at the vendors, who wrote the headline."""
+in their order, each with its failure, what is left at the vendors, and the calls of language models
+where there is another than the local one's."""
