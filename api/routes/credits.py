@@ -1,17 +1,35 @@
-"""What things cost, and what a user has."""
+"""What things cost, what a user has, and what is added and charged beside jobs."""
 
 import re
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter
 
 from api.admission import API_PREFIX, CurrentUser, OpenRoute, user_router
 from api.dependencies import Needs
+from api.idempotency import IdempotencyKey, Key, key_of, once
 from api.paging import DEFAULT_LIMIT, CursorText, Limit
-from api.shapes.credits import BalanceAnswer, EntryView, Pricing, Transactions
+from api.principals import service_router
+from api.shapes.credits import (
+    AccountChange,
+    BalanceAnswer,
+    Consumed,
+    Consumption,
+    CreditsCheck,
+    CreditsChecked,
+    EntryView,
+    Pricing,
+    Transactions,
+)
 from api.shapes.errors import LIST, error_responses
+from api.webhook_delivery import send_now
 from contracts.errors import InvalidInput
 from contracts.pricing import COSTS
+from contracts.webhooks import Delivery, WebhookEvent, credits_low
+
+if TYPE_CHECKING:
+    from store.database import Transaction
 
 TAG: Final = "Credits"
 _ENTRY_ID: Final = re.compile(r"[0-9]{1,18}")
@@ -19,6 +37,7 @@ _ENTRY_ID: Final = re.compile(r"[0-9]{1,18}")
 router = APIRouter()
 _open = APIRouter(prefix=API_PREFIX, tags=[TAG], route_class=OpenRoute)
 _own = user_router(TAG)
+_service = service_router("Internal")
 
 
 @_open.get("/credits/pricing", summary="Price list", response_description="Credits per operation.")
@@ -44,6 +63,107 @@ async def balance(user: CurrentUser, needs: Needs) -> BalanceAnswer:
     return BalanceAnswer(**found.model_dump())
 
 
+@_own.post(
+    "/credits/check",
+    summary="Ask whether credits suffice",
+    response_description="Whether so many are free.",
+    responses=error_responses(400, 401, 413, 429, 503),
+)
+async def check(body: CreditsCheck, user: CurrentUser, needs: Needs) -> CreditsChecked:
+    """Whether the caller could pay so much now. Nothing is held, so it may be gone a moment later.
+
+    An operation that is started holds what it costs, or answers 402.
+    """
+    async with needs.database.read() as tx:
+        free = (await tx.credits.balance(user.id)).free
+    return CreditsChecked(
+        has_credits=free >= body.amount, available_credits=free, required_credits=body.amount
+    )
+
+
+@_own.post(
+    "/credits/consume",
+    summary="Charge for something done elsewhere",
+    response_description="It is charged.",
+    responses=error_responses(400, 401, 402, 409, 413, 422, 429, 503),
+)
+async def consume(
+    body: Consumption, user: CurrentUser, needs: Needs, idempotency_key: IdempotencyKey = None
+) -> Consumed:
+    """Charge the caller at once.
+
+    The same request within 24 hours is charged once and gets the first answer: by its
+    `Idempotency-Key` or, without one, by its body. To charge for the same thing twice, send keys.
+    """
+    key = _consumption_key(idempotency_key, body)
+    told: list[Delivery] = []
+    async with needs.database.write() as tx:
+        charge = partial(
+            _consume, tx, user.id, body, needs.settings.credits.credits_low_below, told
+        )
+        answer = await once(tx, user.id, key, 200, charge)
+    for delivery in told:
+        await send_now(needs, delivery)
+    return Consumed.model_validate(answer)
+
+
+def _consumption_key(given: str | None, body: Consumption) -> Key | None:
+    """The client's key; else one of the body, which no client can send: it has a space."""
+    path, content = f"{API_PREFIX}/credits/consume", body.model_dump(mode="json")
+    key = key_of(given or "", "POST", path, content)
+    return key if given or key is None else Key(f"body {key.fingerprint}", key.fingerprint)
+
+
+async def _consume(
+    tx: "Transaction", user_id: str, body: Consumption, low_below: int, told: list[Delivery]
+) -> dict[str, Any]:
+    charge = await tx.credits.consume(
+        user_id,
+        body.amount,
+        operation=body.operation,
+        description=body.description,
+        metadata=body.metadata,
+    )
+    low = credits_low(charge, low_below)
+    if low is not None:
+        told += await tx.webhooks.announce(
+            user_id, WebhookEvent.CREDITS_LOW, low, subject=charge.key
+        )
+    return {"consumed": charge.amount, "credits": charge.balance}
+
+
+@_service.post(
+    "/internal/credits/grant",
+    summary="Add credits",
+    response_description="The account after it.",
+    responses=error_responses(400, 401, 409, 413, 503),
+)
+async def grant(body: AccountChange, needs: Needs) -> BalanceAnswer:
+    """Add credits to a user's account, bought or given; an account that is not there is opened.
+
+    The same `reference` again changes nothing; with another amount it is refused.
+    """
+    async with needs.database.write() as tx:
+        found = await tx.credits.grant(body.user_id, body.reference, body.amount, body.description)
+    return BalanceAnswer(**found.model_dump())
+
+
+@_service.post(
+    "/internal/credits/refund",
+    summary="Give credits back",
+    response_description="The account after it.",
+    responses=error_responses(400, 401, 409, 413, 503),
+)
+async def refund(body: AccountChange, needs: Needs) -> BalanceAnswer:
+    """Give back credits that were charged; never more than were spent.
+
+    The same `reference` again changes nothing; with another amount it is refused.
+    """
+    async with needs.database.write() as tx:
+        found = await tx.credits.refund(body.user_id, body.reference, body.amount, body.description)
+    return BalanceAnswer(**found.model_dump())
+
+
 @_own.get(
     "/credits/transactions",
     summary="Ledger",
@@ -53,7 +173,7 @@ async def balance(user: CurrentUser, needs: Needs) -> BalanceAnswer:
 async def transactions(
     user: CurrentUser, needs: Needs, limit: Limit = DEFAULT_LIMIT, cursor: CursorText = None
 ) -> Transactions:
-    """Every grant, hold, settlement and release, newest first."""
+    """Every grant, hold, settlement, release, refund and charge at once, newest first."""
     async with needs.database.read() as tx:
         page = await tx.credits.transactions(user.id, limit=limit, after=_entry_id(cursor))
     return Transactions(
@@ -73,3 +193,4 @@ def _entry_id(cursor: str | None) -> int | None:
 
 router.include_router(_open)
 router.include_router(_own)
+router.include_router(_service)

@@ -1,11 +1,85 @@
 """Answers about credits."""
 
-from typing import Any
+from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from api.shapes.fields import Answer, Part
+from api.shapes.fields import EXAMPLE_USER, Answer, Body, Omittable, Part, Uuid, example
 from contracts.credits import CreditEntry, EntryKind
+
+MAX_CREDITS: Final = 1_000_000
+"""Of one request: what is more is a mistake."""
+
+Credits = Annotated[int, Field(ge=0, le=MAX_CREDITS)]
+Operation = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")]
+Description = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)
+]
+
+
+class CreditsCheck(Body):
+    """Whether an operation could be paid now."""
+
+    model_config = example({"operation": "TRANSCRIPTION", "amount": 10})
+
+    operation: Operation = Field(description="What it would be for.")
+    amount: Credits = Field(description="Credits it would cost.")
+
+
+class CreditsChecked(Answer):
+    """Whether so many are free; nothing is held by it."""
+
+    has_credits: bool
+    available_credits: int = Field(description="Neither spent nor held.")
+    required_credits: int
+
+
+class Consumption(Body):
+    """A charge for something done elsewhere."""
+
+    model_config = example(
+        {
+            "operation": "EXPORT",
+            "amount": 5,
+            "description": "A book of my memos",
+            "metadata": {"pages": 120},
+        }
+    )
+
+    operation: Operation = Field(description="What it is for.")
+    amount: Credits = Field(description="Credits to charge.")
+    description: Description = Field(description="One sentence, shown in the ledger.")
+    metadata: Omittable[Annotated[dict[str, Any], Field(max_length=50)]] = Field(
+        default=None, description="Kept with the entry as it is."
+    )
+
+
+class Consumed(Answer):
+    """What was charged."""
+
+    consumed: int
+    credits: int = Field(description="The balance right after the charge.")
+
+
+class AccountChange(Body):
+    """Credits that a service adds to an account."""
+
+    model_config = example(
+        {
+            "userId": EXAMPLE_USER,
+            "amount": 500,
+            "reference": "order-4711",
+            "description": "500 credits, January",
+        }
+    )
+
+    user_id: Uuid = Field(description="Owner, as `user_id` of the user's memos.")
+    amount: Annotated[int, Field(ge=1, le=MAX_CREDITS)] = Field(description="Credits.")
+    reference: str = Field(
+        pattern=r"^[\x21-\x7e]{1,200}$",
+        description="Of the payment or the case: the same one again changes nothing.",
+    )
+    description: Description = Field(description="One sentence, shown in the ledger.")
 
 
 class Pricing(Answer):

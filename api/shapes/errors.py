@@ -53,6 +53,8 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, tuple[str, dict[str, Any]]]]]] = {
             "already_running": ("The memo is being transcribed", {}),
             "job_ended": ("The job has ended", {}),
             "key_in_use": ("A request with this Idempotency-Key is still in flight", {}),
+            "reference_used": ("This reference was used before, for 500 credits", {}),
+            "refund_exceeds_spent": ("30 credits were spent: 31 cannot be given back", {}),
             "offset_mismatch": ("The upload goes on at byte 8388608", {}),
         },
     ),

@@ -54,6 +54,8 @@ TABLE: Final[Mapping[str, Statuses]] = {
     "GET /api/v1/credits/pricing": OPEN,
     "GET /api/v1/credits/balance": (401, 401, 401, 200, 200),
     "GET /api/v1/credits/transactions": (401, 401, 401, 200, 200),
+    "POST /api/v1/credits/check": (401, 401, 401, 200, 200),
+    "POST /api/v1/credits/consume": (401, 401, 401, 200, 200),
     "GET /api/v1/webhook-endpoints": (401, 401, 401, 200, 200),
     "POST /api/v1/webhook-endpoints": (401, 401, 401, 201, 201),
     "GET /api/v1/webhook-endpoints/{endpoint_id}": (401, 401, 401, 404, 200),
@@ -77,6 +79,8 @@ TABLE: Final[Mapping[str, Statuses]] = {
     "DELETE /api/v1/uploads/tus/{upload_id}": (401, 401, 401, 404, 204),
     "POST /api/v1/batch-metadata": (401, 401, 401, 404, 200),
     "POST /api/v1/internal/batch-metadata": CLOSED,
+    "POST /api/v1/internal/credits/grant": CLOSED,
+    "POST /api/v1/internal/credits/refund": CLOSED,
     "POST /api/v1/internal/transcription-completed": CLOSED,
     "POST /api/v1/webhooks/azure-speech": CLOSED,
     "POST /api/v1/webhooks/azure-events": CLOSED,
@@ -192,6 +196,8 @@ async def call(
             "endpointId": memo["endpoint"], "from": "2026-01-01", "to": "2036-01-01",
             "filename": "a.wav", "mediaType": "audio/wav", "bytes": 9,
         }  # fmt: skip
+        if "/credits/" in path:
+            kwargs["json"] = {"operation": "EXPORT", "amount": 1, "description": "A book"}
         if template.endswith(("/memos", "/process")):
             del kwargs["json"]["memoId"], kwargs["json"]["mediaType"]
     elif method == "PATCH":
