@@ -1,8 +1,9 @@
 """Whether a bearer token is believed, and whose it is.
 
 The rules: asymmetric algorithms only, one per key; issuer, audience, expiry and subject required;
-the key found by ``kid`` in a set the issuer publishes at a configured address. What a token says
-about where its key is (``jku``, ``x5u``, ``jwk``, ``x5c``) is never looked at.
+no other type, where one is named, than that of such tokens; the key found by ``kid`` in a set the
+issuer publishes at a configured address. What a token says about where its key is (``jku``,
+``x5u``, ``jwk``, ``x5c``) is never looked at.
 """
 
 import hashlib
@@ -32,6 +33,10 @@ LONGEST_TOKEN: Final = 8192
 
 LONGEST_SUBJECT: Final = 255
 """Characters; what OpenID Connect allows."""
+
+TYPES: Final = frozenset({"jwt", "at+jwt"})
+"""What a token may say it is, when it says so: an issuer signs other things with the same keys, a
+notice of signing out for one (RFC 8725, section 3.11)."""
 
 MOST_SEEN: Final = 4096
 """Verified tokens that are remembered; the oldest goes first."""
@@ -172,7 +177,14 @@ class TokenVerifier:
         issuer = self._issuers.get(name) if isinstance(name, str) else None
         if issuer is None or not isinstance(kid, str) or "crit" in head:
             _refuse()
+        if "typ" in head and not _is_type(head["typ"]):
+            _refuse()
         return kid, issuer
+
+
+def _is_type(said: Any) -> bool:
+    """Whether it is one of `TYPES`: media types, in any capitals, ``application/`` left out."""
+    return isinstance(said, str) and said.lower().removeprefix("application/") in TYPES
 
 
 def _verified(token: str, key: VerifyingKey, issuer: TrustedIssuer) -> Claims:
