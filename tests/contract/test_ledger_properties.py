@@ -14,8 +14,12 @@ JOBS = st.sampled_from(["a", "b", "c"])
 AMOUNTS = st.integers(0, 90)
 ROUNDS = st.integers(1, 3)
 STEPS = st.tuples(
-    st.sampled_from(["hold", "adjust", "settle", "release", "grant"]), JOBS, AMOUNTS, ROUNDS
+    st.sampled_from(["hold", "adjust", "settle", "release", "grant", "refund", "consume"]),
+    JOBS,
+    AMOUNTS,
+    ROUNDS,
 )
+REPEATED = {"hold", "grant", "refund"}
 
 
 @dataclass
@@ -23,6 +27,7 @@ class Model:
     """One user's credits, as the promises say."""
 
     balance: int = 150
+    spent: int = 0
     holds: dict[str, int] = field(default_factory=dict)
     charged: dict[str, int] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
@@ -50,7 +55,7 @@ class Model:
         elif amount <= self.free + self.holds.get(job, 0):
             self.holds.pop(job, None)
             self.charged[job] = amount
-            self.balance -= amount
+            self.consume(job, amount, "")
 
     def release(self, job: str, _: int, __: str) -> None:
         self.holds.pop(job, None)
@@ -59,6 +64,17 @@ class Model:
         if key not in self.keys:
             self.keys.add(key)
             self.balance += amount
+
+    def refund(self, _: str, amount: int, key: str) -> None:
+        if key not in self.keys and amount <= self.spent:
+            self.keys.add(key)
+            self.balance += amount
+            self.spent -= amount
+
+    def consume(self, _: str, amount: int, __: str) -> None:
+        if amount <= self.free:
+            self.balance -= amount
+            self.spent += amount
 
 
 @settings(
@@ -71,9 +87,9 @@ async def test_the_ledger_does_what_its_model_does(
     user, model = str(uuid4()), Model()
     for number, (step, letter, amount, attempt) in enumerate(steps):
         job = f"{user}-{letter}"
-        # Holds and grants may come again with a key of before; what ends or corrects a hold has one
-        # key per round of a job, and there are as many rounds as it takes.
-        key = f"{job}:{step}.{attempt}" if step in {"hold", "grant"} else f"{job}:{step}.n{number}"
+        # Holds, grants and refunds may come again with a key of before; what ends or corrects a
+        # hold has one key per round of a job, and there are as many rounds as it takes.
+        key = f"{job}:{step}.{attempt}" if step in REPEATED else f"{job}:{step}.n{number}"
         model.do(step, job, amount, key)
         async with database.write() as tx:
             try:
@@ -86,6 +102,10 @@ async def test_the_ledger_does_what_its_model_does(
                         await tx.credits.settle(user, job, key, amount, operation="t")
                     case "release":
                         await tx.credits.release(user, job, key)
+                    case "refund":
+                        await tx.credits.refund(user, key, amount, "Sorry")
+                    case "consume":
+                        await tx.credits.consume(user, amount, operation="t", description="d")
                     case _:
                         await tx.credits.grant(user, key, amount, "Top-up")
             except (InsufficientCredits, Conflict):
@@ -94,6 +114,7 @@ async def test_the_ledger_does_what_its_model_does(
         balance = await tx.credits.balance(user)
         jobs = {job: await tx.credits.of_job(user, f"{user}-{job}") for job in "abc"}
     assert (balance.credits, balance.free) == (model.balance, model.free)
+    assert balance.total_spent == model.spent
     for letter, paid in jobs.items():
         job = f"{user}-{letter}"
         assert paid.held == model.holds.get(job, 0)
