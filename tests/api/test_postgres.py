@@ -90,3 +90,20 @@ async def test_an_id_that_cannot_be_stored_is_not_found(
     for path in ("memos/{}", "jobs/{}", "jobs/{}/events", "memos/{}/transcript"):
         answer = await front.ask("GET", path.format(text), anna)
         assert answer.status_code == 404, path
+
+
+@pytest.mark.parametrize("headers", [KEY, {}])
+async def test_twenty_at_once_of_one_consumption_are_one_charge(
+    front: Front, anna: User, headers: dict[str, str]
+) -> None:
+    body = {"operation": "EXPORT", "amount": 10, "description": "A book"}
+    answers = await asyncio.gather(
+        *(front.ask("POST", "credits/consume", anna, headers=headers, json=body) for _ in range(20))
+    )
+    served = [answer.json() for answer in answers if answer.status_code == 200]
+    busy = [answer.json()["code"] for answer in answers if answer.status_code == 409]
+    assert served == [{"success": True, "consumed": 10, "credits": 140}] * len(served)
+    assert served
+    assert busy == ["key_in_use"] * (20 - len(served))
+    balance = (await front.ask("GET", "credits/balance", anna)).json()
+    assert (balance["credits"], balance["totalSpent"]) == (140, 10)
