@@ -4,6 +4,7 @@ FastAPI reads and parses a body before it asks any dependency. A route class ask
 request without a token costs nothing and is told nothing but 401.
 """
 
+import enum
 import http
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any, ClassVar, Final
@@ -31,6 +32,16 @@ _BEARER: Final = HTTPBearer(
     description="A user's token of a configured issuer (EdDSA, ES256 or RS256).",
 )
 _UNROUTED: Final = frozenset({http.HTTPStatus.NOT_FOUND, http.HTTPStatus.METHOD_NOT_ALLOWED})
+
+
+class Principal(enum.StrEnum):
+    """Who a request can come from; every route class says whom it lets in."""
+
+    ANYBODY = "anybody"
+    USER = "user"
+    SERVICE = "service"
+    CRON = "cron"
+    VENDOR = "vendor"
 
 
 class User(Value):
@@ -78,6 +89,7 @@ class OpenRoute(APIRoute):
     """A route for everybody; JSON bodies are read within bounds."""
 
     max_bytes: ClassVar[int] = MAX_JSON_BYTES
+    principals: ClassVar[frozenset[Principal]] = frozenset({Principal.ANYBODY})
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Come before FastAPI's own handler."""
@@ -100,6 +112,7 @@ class UserRoute(OpenRoute):
     """A route for users with a token, metered."""
 
     metered: ClassVar[bool] = True
+    principals = frozenset({Principal.USER})
 
     async def enter(self, request: Request) -> None:
         """Let users in."""

@@ -1,7 +1,18 @@
-"""Principals that are no users: services and the cron job, each with one shared key.
+"""Principals that are no users: services, the cron job and vendors.
 
-Their routes are not metered: a limiter that rejects a result's report loses work. A key that is not
-set closes its routes and never opens them.
+===========  ===========================================  ===============================
+principal    shows                                        route class
+===========  ===========================================  ===============================
+user         ``Authorization: Bearer`` (runtime/tokens)   `UserRoute`, `PollingRoute`
+service      ``X-Service-Key``                            `ServiceRoute`
+cron         ``X-Internal-API-Key``                       `CronRoute`
+vendor       a signature of the body, or a key            `VendorRoute`
+anybody      nothing                                      `OpenRoute`
+===========  ===========================================  ===============================
+
+Users alone are metered, and not for polling: a limiter that rejects a result's report loses work. A
+key that is not set closes its routes and never opens them. A route that is open to anybody has to
+stand in a list of ``tests/api/test_principals.py``, or the build fails.
 """
 
 import hmac
@@ -13,7 +24,7 @@ from fastapi import APIRouter, Depends, Request, Security
 from fastapi.security import APIKeyHeader
 from pydantic import SecretStr
 
-from api.admission import API_PREFIX, OpenRoute, User, UserRoute, user_router
+from api.admission import API_PREFIX, OpenRoute, Principal, User, UserRoute, user_router
 from api.dependencies import services_of
 from contracts.errors import Unauthenticated, Unavailable
 
@@ -61,7 +72,7 @@ class _KeyRoute(OpenRoute):
     """A route for the holder of one shared key; not metered."""
 
     header: ClassVar[str]
-    principal: ClassVar[str]
+    principal: ClassVar[Principal]
     setting: ClassVar[str]
 
     async def enter(self, request: Request) -> None:
@@ -70,14 +81,15 @@ class _KeyRoute(OpenRoute):
         kind = type(self)
         wanted = services.settings.services.secret(kind.setting)
         check_key(request.headers.get(kind.header), wanted, kind.setting)
-        structlog.contextvars.bind_contextvars(principal=kind.principal)
+        structlog.contextvars.bind_contextvars(principal=kind.principal.value)
 
 
 class ServiceRoute(_KeyRoute):
     """A route for trusted services, which may act for every user."""
 
     header = SERVICE_HEADER
-    principal = "service"
+    principal = Principal.SERVICE
+    principals = frozenset({Principal.SERVICE})
     setting = "SERVICE_KEY"
 
 
@@ -85,7 +97,8 @@ class CronRoute(_KeyRoute):
     """A route for the job that cleans up."""
 
     header = CRON_HEADER
-    principal = "cron"
+    principal = Principal.CRON
+    principals = frozenset({Principal.CRON})
     setting = "INTERNAL_API_KEY"
 
 
@@ -95,6 +108,8 @@ class ServiceOrUserRoute(UserRoute):
     Whoever sends ``X-Service-Key`` is a service or nobody.
     """
 
+    principals = frozenset({Principal.USER, Principal.SERVICE})
+
     async def enter(self, request: Request) -> None:
         """Let either in."""
         given = request.headers.get(SERVICE_HEADER)
@@ -103,7 +118,16 @@ class ServiceOrUserRoute(UserRoute):
             return
         services = await services_of(request)
         check_key(given, services.settings.services.service_key, "SERVICE_KEY")
-        structlog.contextvars.bind_contextvars(principal="service")
+        structlog.contextvars.bind_contextvars(principal=Principal.SERVICE.value)
+
+
+class VendorRoute(OpenRoute):
+    """A route for a vendor that signs what it sends.
+
+    The body has to be read for that, so the route itself looks at the signature, before all else.
+    """
+
+    principals = frozenset({Principal.VENDOR})
 
 
 async def _user_if_any(request: Request) -> User | None:

@@ -6,10 +6,10 @@ from fastapi import APIRouter, Header, Query, Request, Security
 from fastapi.security import APIKeyHeader
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from api.admission import API_PREFIX, OpenRoute
+from api.admission import API_PREFIX
 from api.dependencies import Needs
 from api.json_body import parse, read_bounded
-from api.principals import check_key
+from api.principals import VendorRoute, check_key
 from api.shapes.errors import error_responses
 from api.shapes.outside import EventsTaken
 from api.vendor_events import (
@@ -45,7 +45,7 @@ def _body(schema: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-router = APIRouter(prefix=API_PREFIX, tags=["Vendors"], route_class=OpenRoute)
+router = APIRouter(prefix=API_PREFIX, tags=["Vendors"], route_class=VendorRoute)
 
 
 @router.post(

@@ -1,13 +1,16 @@
-"""Services and the cron job: one key each, compared whole, never metered."""
+"""Whom every route lets in; services and the cron job: one key each, whole, never metered."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
-from fastapi import Request
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.routing import APIRoute, iter_route_contexts
 
+from api.admission import API_PREFIX, OpenRoute, PollingRoute, Principal
+from api.main import create_app
 from api.principals import (
     CRON_HEADER,
     SERVICE_HEADER,
@@ -16,7 +19,7 @@ from api.principals import (
     service_or_user_router,
     service_router,
 )
-from tests.api.front import Front, opened
+from tests.api.front import Front, opened, settings_for
 
 SERVICE = "service-key-of-a-test"
 CRON = "cron-key-of-a-test"
@@ -24,6 +27,99 @@ PATHS = {
     "planted/service": (SERVICE_HEADER, SERVICE),
     "planted/cron": (CRON_HEADER, CRON),
 }
+
+OPEN_TO_ANYBODY: Final = {
+    "GET /api/v1/credits/pricing",
+    "GET /health",
+    "GET /health/ready",
+    "GET /health/live",
+    "GET /metrics",
+    "GET /.well-known/jwks.json",
+}
+"""Reviewed, one by one; whatever else asks for no credential fails."""
+
+SCHEMES: Final[Mapping[Principal, set[str]]] = {
+    Principal.USER: {"bearer"},
+    Principal.SERVICE: {"serviceKey"},
+    Principal.CRON: {"internalKey"},
+    Principal.VENDOR: {"azureSpeechSignature", "azureEventsKey"},
+}
+"""What each principal shows, by its name in the OpenAPI document."""
+
+EVERY_KEY: Final[Mapping[str, Any]] = {
+    "SERVICE_KEY": SERVICE,
+    "INTERNAL_API_KEY": CRON,
+    "AZURE_SPEECH_WEBHOOK_SECRET": "secret-of-a-test",
+    "AZURE_EVENTS_KEY": "events-key-of-a-test",
+}
+
+
+def declared(app: FastAPI) -> Iterator[tuple[str, frozenset[Principal]]]:
+    """Every operation of the reference, and whom its route class says it lets in."""
+    for found in iter_route_contexts(app.routes):
+        route = found.original_route
+        if not isinstance(route, APIRoute) or not route.include_in_schema:
+            continue
+        principals = route.principals if isinstance(route, OpenRoute) else {Principal.ANYBODY}
+        for method in route.methods or ():
+            yield f"{method} {found.path}", frozenset(principals)
+
+
+def open_to_anybody(app: FastAPI) -> set[str]:
+    return {name for name, principals in declared(app) if Principal.ANYBODY in principals}
+
+
+@pytest.fixture(scope="module")
+def app() -> FastAPI:
+    return create_app(settings_for(Path("/nonexistent")))
+
+
+def test_no_route_is_open_to_anybody_but_those_reviewed(app: FastAPI) -> None:
+    assert open_to_anybody(app) == OPEN_TO_ANYBODY
+
+
+@pytest.mark.parametrize("route_class", [APIRoute, OpenRoute, PollingRoute])
+def test_a_new_route_that_lets_nobody_prove_who_it_is_is_found(
+    route_class: type[APIRoute],
+) -> None:
+    app, router = FastAPI(), APIRouter(prefix=API_PREFIX, route_class=route_class)
+
+    @router.get("/forgotten")
+    async def forgotten() -> dict[str, str]:
+        return {}
+
+    app.include_router(router)
+    wanted = set() if route_class is PollingRoute else {"GET /api/v1/forgotten"}
+    assert open_to_anybody(app) == wanted
+
+
+def test_the_reference_names_what_each_route_wants_to_be_shown(app: FastAPI) -> None:
+    document = app.openapi()
+    operations = {
+        f"{how.upper()} {path}" for path, each in document["paths"].items() for how in each
+    }
+    assert {name for name, _ in declared(app)} == operations
+    for name, principals in declared(app):
+        method, path = name.split(" ")
+        told = document["paths"][path][method.lower()].get("security", [])
+        shown = {scheme for alternative in told for scheme in alternative}
+        assert all(len(alternative) == 1 for alternative in told), name
+        assert bool(shown) == (Principal.ANYBODY not in principals), name
+        for principal, schemes in SCHEMES.items():
+            assert bool(shown & schemes) == (principal in principals), name
+    known = set(document["components"]["securitySchemes"])
+    assert known <= set.union(*SCHEMES.values())
+
+
+async def test_nobody_comes_in_anywhere_without_a_credential(data_dir: Path) -> None:
+    async with opened(data_dir, **EVERY_KEY) as front:
+        for name, principals in declared(front.app):
+            if Principal.ANYBODY in principals:
+                continue
+            method, path = name.split(" ")
+            for headers in ({}, {"Authorization": "Bearer x", SERVICE_HEADER: "", CRON_HEADER: ""}):
+                answer = await front.ask(method, path, headers=headers)
+                assert answer.status_code == 401, name
 
 
 @asynccontextmanager
