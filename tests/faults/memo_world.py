@@ -206,6 +206,7 @@ class World:
             "OPENAI_API_KEY": f"{KEYS}-openai",
             "OPENAI_BASE_URL": f"{self._address('openai')}/v1",
             "OPENAI_LANGUAGE_BASE_URL": f"{self._address('openai')}/v1",
+            "OPENAI_LANGUAGE_MODEL": "some-model",
             "OPENAI_LANGUAGE_API_KEY": f"{KEYS}-openai-language",
             "GEMINI_API_KEY": f"{KEYS}-gemini",
             "GEMINI_BASE_URL": vendors.gemini.url

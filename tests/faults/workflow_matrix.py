@@ -107,7 +107,7 @@ WORDS: Final[Mapping[str, tuple[type[ProviderFailure] | None, str]]] = {
     "found": (ProviderBusy, "provider_busy"),  # the job was made, its answer lost
     "again": (ProviderBusy, "answer_malformed"),
     "unread": (ProviderBusy, "answer_malformed"),  # likewise
-    "cut": (ProviderBusy, "provider_busy"),  # likewise, of a file
+    "cut": (ProviderBusy, "provider_busy"),  # done, and its answer lost
     "malformed": (ProviderBroken, "answer_malformed"),
     "broken": (ProviderBroken, "provider_broken"),
     "out": (ProviderOut, "provider_out"),

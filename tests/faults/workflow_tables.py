@@ -57,7 +57,7 @@ refused            busy    busy    busy    busy    busy    busy     busy    busy
 no such host       busy    busy    busy    busy    busy    busy     busy    busy    busy
 no tls             busy    busy    busy    busy    busy    busy     busy    busy    busy
 connect time-out   busy    busy    busy    busy    busy    busy     busy    busy    busy
-read time-out      found   busy    busy    busy    busy    busy     busy    busy    busy
+read time-out      found   busy    busy    busy    busy    busy     cut     busy    busy
 one byte a second  found   busy    busy    busy    busy    busy     ok      ok      ok
 reset in the body  found   busy    busy    busy    busy    busy     ok      ok      ok
 wrong length       found   busy    busy    busy    busy    busy     ok      busy    busy
@@ -159,9 +159,9 @@ submit  unread    1      batch!malformed > batch
 submit  ok        1      batch
 submit  broken    1      batch!broken > openai
 submit  out       1      batch!out > openai
-list    busy      10-60  batch!busy > batch!busy > openai
+list    busy      3-60   batch!busy > batch!busy > openai
 list    later     3      batch!busy > openai
-list    again     10-60  batch!malformed > batch!malformed > openai
+list    again     3-60   batch!malformed > batch!malformed > openai
 list    ok        2      batch
 list    broken    3      batch!broken > openai
 list    out       1      batch!out > openai
@@ -185,7 +185,8 @@ content again     12-14  batch!malformed > openai
 content ok        1      batch
 content broken    1      batch!broken > openai
 content out       1      batch!out > openai left=1
-delete  busy      8-60   batch left=1
+delete  busy      1-60   batch left=1
+delete  cut       1      batch
 delete  later     1      batch left=1
 delete  ok        1      batch
 delete  again     1      batch
@@ -197,7 +198,7 @@ stage   ok        1      batch
 stage   again     2      batch!malformed > batch!malformed > openai
 stage   broken    1      batch!broken > openai
 stage   out       1      batch!out > openai
-remove  busy      8-60   batch
+remove  busy      1-60   batch
 remove  later     1      batch
 remove  ok        1      batch
 remove  again     2-60   batch
@@ -264,12 +265,12 @@ a-head  ok        1      openai by=azure-openai
 a-head  broken    1      openai by=azure-openai!broken+local
 a-head  out       1      openai by=azure-openai!out+local
 a-head  long      1      openai by=azure-openai!long+local
-o-head  busy      1-2    openai by=openai!busy+local
-o-head  malformed 1-2    openai by=openai!malformed+local
-o-head  ok        1-2    openai by=openai
-o-head  broken    1-2    openai by=openai!broken+local
-o-head  out       1-2    openai by=openai!out+local
-o-head  long      1-2    openai by=openai!long+local
+o-head  busy      1      openai by=openai!busy+local
+o-head  malformed 1      openai by=openai!malformed+local
+o-head  ok        1      openai by=openai
+o-head  broken    1      openai by=openai!broken+local
+o-head  out       1      openai by=openai!out+local
+o-head  long      1      openai by=openai!long+local
 """
 """By call and cell: how often the faulty call is made (when it can be reached at all), the attempts
 in their order, each with its failure, what is left at the vendors, and the calls of language models
