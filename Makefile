@@ -89,7 +89,7 @@ check: env ## Lint, format, types, import rules, lock files: what CI checks
 	$(BIN)/python tools/check_lock.py
 
 .PHONY: test
-test: check azurite ## check, then every test but the slow ones
+test: check azurite ## check, then every test but the slow ones (FAULT_SEED=n: another tenth of the fault matrix)
 	$(BIN)/pytest -m "not slow and not soak"
 
 .PHONY: test-slow
