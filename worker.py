@@ -21,7 +21,7 @@ from temporalio.worker import (
 )
 
 from activities.audio import AudioActivities, AudioLimits
-from activities.batch import BatchActivities
+from activities.batch import BatchActivities, StagingSweep
 from activities.blueprint import BlueprintActivities
 from activities.endings import Endings
 from activities.erase import EraseActivities
@@ -219,7 +219,13 @@ async def assemble(
     erase = EraseActivities(database, files, jobs, endings)
     uploads = UploadSweep(database, files, storage.resumable)
     reconcile = ReconcileActivities(
-        database, files, jobs, endings, ReconcileAges(), uploads=uploads
+        database,
+        files,
+        jobs,
+        endings,
+        ReconcileAges(),
+        uploads=uploads,
+        staged=StagingSweep(engines.batches),
     )
     return [
         memo.reserve,

@@ -25,6 +25,9 @@ from contracts.tiers import AttemptOutcome
 from contracts.transcript import TranscriptRef, has_speech, join_parts
 
 LONGEST_PAUSE_SECONDS = 300.0
+
+STAGED_SECONDS = 3 * 86_400.0
+"""No job lives so long, nor does a link to what is staged."""
 MOST_AWAY = 12
 """So many looks in a row, at least half an hour, may find the vendor away; then the next tier
 serves."""
@@ -237,3 +240,22 @@ def _is_away(times: int) -> None:
 def operation_of(order: TranscribeTier) -> str:
     """Idempotency key of the vendor's job."""
     return ids.step_key(order.job.job_id, order.tier.name, order.job.round)
+
+
+class StagingSweep:
+    """Staged audio that its job could not remove, because storage was away too long."""
+
+    def __init__(self, engines: Mapping[str, BatchEngine]) -> None:
+        self._engines = engines
+
+    async def remove(self) -> int:
+        """Remove what is older than any job; storage that is away is asked again by the next."""
+        removed = 0
+        for name, engine in self._engines.items():
+            try:
+                removed += await engine.staging.sweep(STAGED_SECONDS)
+            except ProviderFailure as failure:
+                activity.logger.warning(
+                    "staging.not_swept", extra={"tier": name, "code": failure.code}
+                )
+        return removed

@@ -92,3 +92,6 @@ class Staging(Protocol):
 
     async def remove(self, key: str) -> bool:
         """Remove a staged file; false when there is none."""
+
+    async def sweep(self, older_than_seconds: float) -> int:
+        """Remove what was staged so long ago that no job can need it; returns how many files."""

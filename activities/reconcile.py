@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from temporalio import activity
 
+from activities.batch import StagingSweep
 from activities.endings import Endings
 from activities.outside import OutsideDelivery
 from activities.ports import Database, Files, JobStarter
@@ -15,6 +16,7 @@ from contracts.jobs import JobFailure, JobState, StaleJob
 from contracts.memo import Healed
 
 PAGE = 200
+STAGED_MINUTE = 7
 LOST = JobFailure(
     code="workflow_ended",
     message="The workflow was ended from outside before it came to a result",
@@ -48,6 +50,7 @@ class ReconcileActivities:
         ages: ReconcileAges,
         *,
         uploads: UploadSweep,
+        staged: StagingSweep,
     ) -> None:
         self._database = database
         self._files = files
@@ -55,6 +58,7 @@ class ReconcileActivities:
         self._endings = endings
         self._ages = ages
         self._uploads = uploads
+        self._staged = staged
 
     @activity.defn(name="heal")
     async def heal(self) -> Healed:
@@ -67,7 +71,14 @@ class ReconcileActivities:
             holds_released=await self._heal_holds(),
             files_removed=await self._heal_files(),
             keys_forgotten=await self._forget_keys(),
+            staged_removed=await self._sweep_staged(),
         )
+
+    async def _sweep_staged(self) -> int:
+        """Once an hour: each look is a call to a vendor's storage."""
+        if activity.info().scheduled_time.minute != STAGED_MINUTE:
+            return 0
+        return await self._staged.remove()
 
     async def _heal_queued(self) -> int:
         started = 0

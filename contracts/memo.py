@@ -293,6 +293,7 @@ class Healed(Value):
     holds_released: int = 0
     keys_forgotten: int = 0
     files_removed: int = 0
+    staged_removed: int = 0
 
 
 class Memo(Value):

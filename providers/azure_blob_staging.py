@@ -106,6 +106,28 @@ class AzureBlobStaging:
                     return False
         return True
 
+    async def sweep(self, older_than_seconds: float) -> int:
+        """Remove what was staged so long ago that no job can need it; returns how many files.
+
+        Raises:
+            ProviderFailure: by the table of ``providers.failures``.
+        """
+        service = await self._opened()
+        from azure.core.exceptions import ResourceNotFoundError  # noqa: PLC0415 - loaded by now
+
+        until = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
+        container = service.get_container_client(self._container)
+        old: list[str] = []
+        with _meant(self._timeout):
+            async with asyncio.timeout(self._timeout):
+                with suppress(ResourceNotFoundError):  # nothing has been staged yet
+                    old = [
+                        blob.name
+                        async for blob in container.list_blobs()
+                        if blob.last_modified < until
+                    ]
+        return sum([await self.remove(name) for name in old])
+
     async def _make_container(self, service: "BlobServiceClient") -> None:
         """Once in the life of this process; it may be there already."""
         from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415 - loaded by now

@@ -3,6 +3,7 @@
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities.batch import StagingSweep
 from activities.endings import Endings
 from activities.erase import EraseActivities
 from activities.language import LanguageActivities
@@ -42,6 +43,7 @@ class Bench:
             endings,
             ages,
             uploads=UploadSweep(database, self.files),
+            staged=StagingSweep({}),
         )
         self.eraser = EraseActivities(database, self.files, self.starter, endings)
 

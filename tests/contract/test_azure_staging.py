@@ -7,7 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from temporalio.testing import ActivityEnvironment
 
+from activities.batch import BatchEngine, StagingSweep
 from activities.batch_ports import Staging
 from contracts.batch import staging_key
 from contracts.errors import ProviderBusy, ProviderOut
@@ -23,6 +25,10 @@ from tests.fakes.listening import made_up
 from tests.media.memory import MEGABYTE, at_most
 from tests.media.recordings import tone, wav
 
+UNUSED = AzureBatch(
+    AzureSpeech([], api_version="", timeout=1),
+    BatchOptions(locales=("en-US",), speakers=2, max_bytes=1, staging_url=""),
+)
 KEY = staging_key(OPERATION, "wav")
 HOUR = timedelta(hours=1)
 
@@ -134,6 +140,27 @@ async def test_what_is_removed_is_gone_and_removing_it_again_is_no_error(
     assert (await outsider.get(link)).status_code == 404
     assert not await staging.remove(KEY)
     assert not await staging.remove("never.wav")
+
+
+async def test_what_nobody_removed_is_swept_when_it_is_old(
+    azurite: Azurite, outsider: httpx.AsyncClient, audio: Path
+) -> None:
+    staging = staging_at(azurite.url, container="left-behind")
+    sweep = StagingSweep({"azure-batch": BatchEngine(transcriber=UNUSED, staging=staging)})
+    assert await staging.sweep(0) == 0  # there is no container yet
+    links = [await staging.stage(f"{n}-{KEY}", audio, media_type="audio/wav") for n in range(2)]
+    assert await ActivityEnvironment().run(sweep.remove) == 0
+    assert [(await outsider.get(link)).status_code for link in links] == [200, 200]
+    assert await staging.sweep(-60) == 2
+    assert [(await outsider.get(link)).status_code for link in links] == [404, 404]
+    await staging.aclose()
+
+
+async def test_storage_that_is_away_leaves_the_sweep_to_the_next_tick() -> None:
+    staging = staging_at("http://127.0.0.1:9/devstoreaccount1")
+    sweep = StagingSweep({"azure-batch": BatchEngine(transcriber=UNUSED, staging=staging)})
+    assert await ActivityEnvironment().run(sweep.remove) == 0
+    await staging.aclose()
 
 
 async def test_a_missing_container_is_made_by_whoever_comes_first(

@@ -112,6 +112,7 @@ class Parted:
     def __init__(self, staging: Any, removing: Any) -> None:
         self.stage = staging.stage
         self.remove = removing.remove
+        self.sweep = removing.sweep
 
 
 class Cell(NamedTuple):
