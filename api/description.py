@@ -118,8 +118,17 @@ def _with_shared_errors(document: dict[str, Any], operations: list[dict[str, Any
                 if shared.setdefault(name, response) != response:
                     raise ValueError(f"{name} has two meanings")
                 operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
+    for operation in operations:
+        if "requestBody" in operation:
+            _with_too_large(operation)
     for name in _OF_THE_FRAMEWORK:
         components["schemas"].pop(name, None)
+
+
+def _with_too_large(operation: dict[str, Any]) -> None:
+    """Whatever takes a body takes one of some size only."""
+    if "401" in operation["responses"]:
+        operation["responses"].setdefault("413", {"$ref": "#/components/responses/Error413"})
 
 
 def _without_titles(schemas: dict[str, Any]) -> None:

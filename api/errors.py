@@ -80,7 +80,8 @@ def sentence(problem: Mapping[str, Any]) -> str:
         return "The body must be a JSON object"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
-    spoken = _SHOULD.sub(rf"{field} \1 ", message)
+    # A name is a client's own text: a backslash in it is no part of a template.
+    spoken = _SHOULD.sub(lambda found: f"{field} {found[1]} ", message)
     return spoken if spoken != message else f"{field}: {message}"
 
 

@@ -129,6 +129,16 @@ async def test_a_field_of_another_form_is_refused_by_name(
     assert answer.json()["error"].startswith(field)
 
 
+@pytest.mark.parametrize("name", ["\\", "\\1", "\\g<x>", "{0}", "%s", '"'])
+async def test_a_name_of_any_spelling_is_refused_as_text(
+    front: Front, anna: User, name: str
+) -> None:
+    body = {"name": {"en": "Meeting"}, "description": {name: 1}}
+    answer = await front.ask("POST", "blueprints", anna, json=body)
+    assert answer.status_code == 400
+    assert name in answer.json()["error"]
+
+
 async def test_unknown_fields_are_ignored_and_odd_but_valid_text_is_kept(
     front: Front, anna: User
 ) -> None:
