@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from contracts.jobs import JobState
+from contracts.jobs import JobState, Step
 from contracts.memo import MemoJob
 from contracts.tiers import AttemptOutcome
 from store.migrations import upgrade
@@ -80,7 +80,8 @@ async def test_a_call_whose_answer_was_lost_is_made_again_once_and_both_are_seen
     assert result.charged == 3
     assert len(site.vendor.calls) == 2
     async with site.database.read() as tx:
-        lost, served = await tx.attempts.list(job.job_id, job.user_id)
+        lost, served, headline = await tx.attempts.list(job.job_id, job.user_id)
+    assert (headline.step, headline.outcome) == (Step.HEADLINE, AttemptOutcome.SUCCEEDED)
     assert (lost.outcome, lost.error_code) == (AttemptOutcome.FAILED, "worker_lost")
     assert served.outcome is AttemptOutcome.SUCCEEDED
     await whole(site, job)
