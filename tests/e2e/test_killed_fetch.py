@@ -65,7 +65,9 @@ async def whole(site: Mortal, host: MediaHost, job: MemoJob, result: MemoResult)
     assert await site.broken() == []
 
 
-@pytest.mark.parametrize("when", CALLS)
+@pytest.mark.parametrize(
+    "when", ["inside", *(pytest.param(w, marks=pytest.mark.slow) for w in ("before", "after"))]
+)
 async def test_a_worker_that_dies_at_the_fetch_leaves_one_file_and_one_charge(
     site: Mortal, host: MediaHost, when: str
 ) -> None:

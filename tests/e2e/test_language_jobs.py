@@ -24,7 +24,7 @@ from tests.written import ORDER, PLANTED, ordered, start, transcribed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
-WHEN = ("before", "inside", "after")
+WHEN = ("inside", "after", pytest.param("before", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module")
