@@ -42,7 +42,7 @@ async def test_a_process_killed_during_the_vendors_call_costs_nothing_twice(
 ) -> None:
     vendor = FakeOpenAI()
     await vendor.start()
-    vendor.fault(hang=True)
+    vendor.fault(hang=True, call="POST")
     audio = make(tmp_path / "tone.wav", SECONDS)
     data = tmp_path / "data"
     settings = {
