@@ -12,6 +12,7 @@ from contracts.ids import language_job
 from contracts.jobs import LONGEST_JOB_SECONDS, JobState, StaleJob
 from contracts.language import Use
 from contracts.language_job import LanguageJob, LanguageOrder
+from contracts.language_texts import spoken_language
 from contracts.memo import Memo
 from contracts.pricing import language_price
 
@@ -82,17 +83,6 @@ def check_transcripts(memos: Sequence[Memo]) -> None:
         text = memo.source.get("transcript")
         if not isinstance(text, str) or not text.strip():
             raise InvalidInput("The memo has no transcript", code="no_transcript")
-
-
-def spoken_language(memos: Sequence[Memo]) -> str | None:
-    """The language of the recordings, by the first that is known to be in one."""
-    for memo in memos:
-        asked = memo.metadata.get("recordingLanguages")
-        found = [memo.source.get("primary_language"), *(asked if isinstance(asked, list) else ())]
-        for language in found:
-            if isinstance(language, str) and language:
-                return language
-    return None
 
 
 def answer_language(memos: Sequence[Memo], settings: UserSettings) -> str | None:

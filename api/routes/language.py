@@ -16,7 +16,6 @@ from api.language_start import (
     answer_language,
     check_transcripts,
     enter_language,
-    spoken_language,
 )
 from api.long_call import LongCall
 from api.routes.memos import find_memo, own_memo
@@ -29,6 +28,7 @@ from contracts.errors import NotFound
 from contracts.jobs import Job
 from contracts.language import Use
 from contracts.language_job import LanguageOrder, WrittenRef
+from contracts.language_texts import spoken_language
 from contracts.memo import Memo
 
 if TYPE_CHECKING:

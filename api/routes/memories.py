@@ -10,7 +10,7 @@ from api.dependencies import Needs
 from api.idempotency import IdempotencyKey, key_of
 from api.identifiers import MemoId, MemoryId
 from api.job_start import Entered
-from api.language_start import Wanted, enter_language, spoken_language
+from api.language_start import Wanted, enter_language
 from api.long_call import LongCall
 from api.routes.language import WORKING, WRITING_ERRORS, asked, written_by
 from api.routes.memos import find_memo
@@ -31,6 +31,7 @@ from contracts.ids import is_uuid
 from contracts.jobs import Job
 from contracts.language import Use
 from contracts.language_job import LanguageOrder
+from contracts.language_texts import spoken_language
 from contracts.memo import Memo
 from contracts.memory import MemoMemory
 
