@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PROVIDER: Final = "azure-blob"
 BLOCK_BYTES: Final = 1024 * 1024
 BLOCKS_AT_ONCE: Final = 4
+BLOBS_A_PAGE: Final = 30
+"""A kilobyte of listing each: longer answers than 64 KiB are cut off (`azure_blob_session`)."""
 EARLIER: Final = timedelta(minutes=5)
 """Links are valid from before now: clocks differ."""
 LINK_LIFE: Final = timedelta(hours=48)
@@ -123,7 +125,7 @@ class AzureBlobStaging:
                 with suppress(ResourceNotFoundError):  # nothing has been staged yet
                     old = [
                         blob.name
-                        async for blob in container.list_blobs()
+                        async for blob in container.list_blobs(results_per_page=BLOBS_A_PAGE)
                         if blob.last_modified < until
                     ]
         return sum([await self.remove(name) for name in old])

@@ -156,6 +156,19 @@ async def test_what_nobody_removed_is_swept_when_it_is_old(
     await staging.aclose()
 
 
+async def test_a_long_list_of_what_is_left_is_swept_page_by_page(
+    azurite: Azurite, tmp_path: Path
+) -> None:
+    staging, many = staging_at(azurite.url, container="many-left"), 130
+    path = tmp_path / "audio.wav"
+    path.write_bytes(b"RIFF")
+    for number in range(many):
+        await staging.stage(f"{number}-{'n' * 200}-{KEY}", path, media_type="audio/wav")
+    assert await staging.sweep(-60) == many
+    assert await staging.sweep(-60) == 0
+    await staging.aclose()
+
+
 async def test_storage_that_is_away_leaves_the_sweep_to_the_next_tick() -> None:
     staging = staging_at("http://127.0.0.1:9/devstoreaccount1")
     sweep = StagingSweep({"azure-batch": BatchEngine(transcriber=UNUSED, staging=staging)})
