@@ -5,18 +5,16 @@ Every command imports what it needs when it runs, so that `--help` costs next to
 
 import os
 import sys
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+from accounts import GROUPS, data_option, json_option, migrated, settings_of
 
+if TYPE_CHECKING:
     from runtime.doctor import Probe, Verdict
     from runtime.settings import Settings
-    from store.database import Database
 
 OWN_COMMANDS: Final = (sys.executable, "-P", "-m", "cli")
 SAMPLE: Final = Path(__file__).parent / ".samples" / "memo.m4a"
@@ -49,20 +47,16 @@ class Voicekeep(click.Group):
             ctx.exit(AWAY if isinstance(failure, Unavailable) else WRONG)
 
 
-data_option = click.option(
-    "--data",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the embedded set-up [default: .voicekeep].",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-
-
 @click.group(
     cls=Voicekeep, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(package_name="voicekeep")
 def voicekeep() -> None:
     """Durable voice jobs: every memo is one Temporal workflow."""
+
+
+for group in GROUPS:
+    voicekeep.add_command(group)
 
 
 def main() -> None:
@@ -79,15 +73,6 @@ def main() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(end.code if isinstance(end.code, int) else WRONG if end.code else 0)
-
-
-def settings_of(data: Path | None = None, *, serving: bool = False) -> "Settings":
-    """The settings of a command, logging set up: short commands tell warnings and worse only."""
-    from runtime import logs, settings
-
-    found = settings.load(**({} if data is None else {"DATA_DIR": data}))
-    logs.configure(found.logs, quiet=not serving)
-    return found
 
 
 @voicekeep.command()
@@ -194,52 +179,6 @@ def token(
 
     issuer = EmbeddedIssuer.open(settings_of(data).data_dir)
     click.echo(issuer.sign(str(user), email=email, audience=audience, expires_in=expires_in))
-
-
-@voicekeep.group()
-def credits() -> None:  # noqa: A001 - the command's name
-    """The built-in ledger."""
-
-
-@credits.command()
-@data_option
-@click.option("--user", type=click.UUID, required=True, help="Who gets them.")
-@click.option("--amount", type=click.IntRange(min=1), required=True, help="How many.")
-@click.option("--reference", help="Grant once per reference [default: a new one each time].")
-def grant(data: Path | None, user: Any, amount: int, reference: str | None) -> None:
-    """Give a user credits and print the balance."""
-    import asyncio
-    from uuid import uuid4
-
-    settings = settings_of(data)
-
-    async def give() -> int:
-        async with migrated(settings) as database, database.write() as tx:
-            balance = await tx.credits.grant(
-                str(user), reference or f"cli-{uuid4()}", amount, "Granted by an operator"
-            )
-        return balance.credits
-
-    click.echo(asyncio.run(give()))
-
-
-@asynccontextmanager
-async def migrated(settings: "Settings") -> "AsyncIterator[Database]":
-    """The database, when its tables are those this version needs."""
-    from contracts.errors import Unavailable
-    from store import migrations
-    from store.database import Database
-
-    revision, head = await migrations.current(settings.database_url), migrations.head()
-    if revision != head:
-        raise Unavailable(
-            f"The database is at revision {revision}, {head} is needed: run `voicekeep migrate`"
-        )
-    database = Database(settings.database_url, starting_credits=settings.credits.starting_credits)
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 @voicekeep.command()

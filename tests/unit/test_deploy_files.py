@@ -53,6 +53,7 @@ def test_the_image_holds_every_package_and_nothing_else_of_the_checkout() -> Non
         "LICENSE",
         "worker.py",
         "engines.py",
+        "accounts.py",
         "cli.py",
     }
     dockerfile = (ROOT / "Dockerfile").read_text()
