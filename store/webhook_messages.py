@@ -1,25 +1,21 @@
 """Messages as their owner reads them: one, a page, what came of each; and a time of them again."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from pydantic_core import from_json
-from sqlalchemy import Row, and_, bindparam, exists, func, literal, select, tuple_, update
+from sqlalchemy import exists, literal, select, tuple_, update
 
 from contracts.errors import NotFound
 from contracts.paging import Cursor
 from contracts.webhooks import Delivery, Message, MessageAttempt, MessageState
 from store.columns import Id, Moment
 from store.session import Session
-from store.webhook_tables import IS_PENDING, webhook_attempts, webhook_messages
+from store.webhook_rows import OWN_MESSAGE, message_of_row, own_message
+from store.webhook_tables import webhook_attempts, webhook_messages
 
 OVERDUE_SECONDS: Final = 3600.0
 
-_OWN: Final = and_(
-    webhook_messages.c.event_id == bindparam("own_event"),
-    webhook_messages.c.endpoint_id == bindparam("own_endpoint"),
-    webhook_messages.c.user_id == bindparam("own_user"),
-)
+_FIND: Final = select(webhook_messages).where(OWN_MESSAGE)
 
 
 class WebhookMessages:
@@ -28,15 +24,12 @@ class WebhookMessages:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def find(self, event: str, endpoint_id: str, user_id: str) -> Message:
-        """One message; raises NotFound."""
-        row = await self._session.row(
-            select(webhook_messages).where(_OWN),
-            {"own_event": event, "own_endpoint": endpoint_id, "own_user": user_id},
-        )
+    async def find(self, delivery: Delivery) -> Message:
+        """One message of its owner; raises NotFound."""
+        row = await self._session.row(_FIND, own_message(delivery))
         if row is None:
             raise NotFound
-        return _message(row)
+        return message_of_row(row)
 
     async def attempts(self, delivery: Delivery) -> tuple[MessageAttempt, ...]:
         """Every attempt of a message of its owner, in order."""
@@ -68,25 +61,15 @@ class WebhookMessages:
         endpoint_id: str | None = None,
         state: MessageState | None = None,
         after: Cursor | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
         limit: int,
     ) -> tuple[tuple[Message, ...], Cursor | None]:
-        """Messages of a user, newest first, and where the next page begins.
-
-        Args:
-            since, until: when they were written; without the end.
-        """
+        """Messages of a user, newest first, and where the next page begins."""
         messages = webhook_messages.c
         statement = select(webhook_messages).where(messages.user_id == user_id)
         if endpoint_id is not None:
             statement = statement.where(messages.endpoint_id == endpoint_id)
         if state is not None:
             statement = statement.where(messages.state == state)
-        if since is not None:
-            statement = statement.where(messages.created_at >= since)
-        if until is not None:
-            statement = statement.where(messages.created_at < until)
         place = tuple_(messages.created_at, messages.event_id, messages.endpoint_id)
         if after is not None:
             event, _, endpoint = after.id.partition("-")
@@ -97,7 +80,7 @@ class WebhookMessages:
         statement = statement.order_by(
             messages.created_at.desc(), messages.event_id.desc(), messages.endpoint_id.desc()
         ).limit(limit + 1)
-        found = [_message(row) for row in await self._session.rows(statement)]
+        found = [message_of_row(row) for row in await self._session.rows(statement)]
         following = None
         if len(found) > limit:
             following = Cursor(created_at=found[limit - 1].created_at, id=found[limit - 1].id)
@@ -127,24 +110,3 @@ class WebhookMessages:
             )
         )
         return await self._session.run(statement)
-
-    async def count_pending(self, user_id: str) -> int:
-        """Messages of a user that are still to be delivered."""
-        statement = select(func.count()).where(webhook_messages.c.user_id == user_id, IS_PENDING)
-        return int(await self._session.value(statement) or 0)
-
-
-def _message(row: Row[Any]) -> Message:
-    return Message(
-        event_id=row.event_id,
-        endpoint_id=row.endpoint_id,
-        user_id=row.user_id,
-        type=row.type,
-        body=from_json(row.body),
-        job_id=row.job_id,
-        state=row.state,
-        attempts=row.attempts,
-        next_at=row.next_at,
-        created_at=row.created_at,
-        delivered_at=row.delivered_at,
-    )

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
-    Row,
     String,
     and_,
     bindparam,
@@ -31,6 +30,7 @@ from contracts.webhooks import (
 )
 from store.columns import Id, Moment, Words
 from store.session import Session
+from store.webhook_rows import OWN_MESSAGE, delivery_of_row, own_message
 from store.webhook_tables import (
     IS_PENDING,
     webhook_accounts,
@@ -39,13 +39,6 @@ from store.webhook_tables import (
     webhook_messages,
 )
 
-OVERDUE_SECONDS: Final = 3600.0
-
-_OWN: Final = and_(
-    webhook_messages.c.event_id == bindparam("own_event"),
-    webhook_messages.c.endpoint_id == bindparam("own_endpoint"),
-    webhook_messages.c.user_id == bindparam("own_user"),
-)
 _WANTED: Final = and_(
     webhook_endpoints.c.user_id == bindparam("own_user", type_=Id),
     webhook_endpoints.c.enabled,
@@ -113,17 +106,17 @@ _OUTGOING: Final = (
     )
     .join(webhook_endpoints, webhook_endpoints.c.id == webhook_messages.c.endpoint_id)
     .outerjoin(webhook_accounts, webhook_accounts.c.user_id == webhook_messages.c.user_id)
-    .where(_OWN, IS_PENDING)
+    .where(OWN_MESSAGE, IS_PENDING)
 )
 _COUNT: Final = (
     update(webhook_messages)
-    .where(_OWN)
+    .where(OWN_MESSAGE)
     .values(attempts=webhook_messages.c.attempts + 1, tried=webhook_messages.c.tried + 1)
     .returning(webhook_messages.c.attempts)
 )
 _STATE: Final = (
     update(webhook_messages)
-    .where(_OWN)
+    .where(OWN_MESSAGE)
     .values(
         state=bindparam("new_state"),
         next_at=bindparam("new_next", type_=Moment),
@@ -141,7 +134,7 @@ _GONE: Final = (
 )
 _REVIVE: Final = (
     update(webhook_messages)
-    .where(_OWN)
+    .where(OWN_MESSAGE)
     .values(
         state=MessageState.PENDING,
         tried=0,
@@ -223,7 +216,7 @@ class Webhooks:
 
     async def outgoing(self, delivery: Delivery) -> Outgoing | None:
         """What the next attempt needs; none when the message is not to be sent (any more)."""
-        row = await self._session.row(_OUTGOING, _own(delivery))
+        row = await self._session.row(_OUTGOING, own_message(delivery))
         if row is None:
             return None
         if row.secret is not None:
@@ -257,7 +250,7 @@ class Webhooks:
             NotFound: the message has been removed meanwhile.
         """
         now = self._session.now
-        own = _own(delivery)
+        own = own_message(delivery)
         number = await self._session.value(_COUNT, own)
         if number is None:
             raise NotFound
@@ -280,7 +273,7 @@ class Webhooks:
     async def dismiss(self, delivery: Delivery) -> None:
         """Make a message a dead letter without an attempt: its endpoint is switched off."""
         dead = {"new_state": MessageState.DEAD, "new_next": None, "new_delivered": None}
-        await self._session.run(_STATE, {**_own(delivery), **dead})
+        await self._session.run(_STATE, {**own_message(delivery), **dead})
 
     async def revive(self, delivery: Delivery) -> None:
         """Make a message pending again, whatever became of it, with the whole schedule before it.
@@ -288,14 +281,16 @@ class Webhooks:
         Raises:
             NotFound: there is no such message of this user.
         """
-        if not await self._session.run(_REVIVE, {**_own(delivery), "now": self._session.now}):
+        if not await self._session.run(
+            _REVIVE, {**own_message(delivery), "now": self._session.now}
+        ):
             raise NotFound
 
     async def overdue(self, *, seconds: float, limit: int) -> tuple[tuple[Delivery, int], ...]:
         """Pending messages of every owner, so late, and how often each was tried."""
         values = {"until": self._session.before(seconds), "most": limit}
         rows = await self._session.rows(_DUE, values)
-        return tuple((_delivery(row), row.tried) for row in rows)
+        return tuple((delivery_of_row(row), row.tried) for row in rows)
 
     async def forget(self, job_id: str, user_id: str) -> int:
         """Remove the messages about a job and the address that came with it."""
@@ -324,15 +319,3 @@ def _outcome(result: AttemptResult, pause: float | None, now: datetime) -> dict[
         "new_next": upcoming,
         "new_delivered": now if result.delivered else None,
     }
-
-
-def _own(delivery: Delivery) -> dict[str, str]:
-    return {
-        "own_event": delivery.event_id,
-        "own_endpoint": delivery.endpoint_id,
-        "own_user": delivery.user_id,
-    }
-
-
-def _delivery(row: Row[Any]) -> Delivery:
-    return Delivery(event_id=row.event_id, endpoint_id=row.endpoint_id, user_id=row.user_id)

@@ -83,8 +83,8 @@ async def get_webhook_message(message_id: MessageId, user: CurrentUser, needs: N
     """One message with every attempt to deliver it."""
     event, endpoint = delivery_of(message_id)
     async with needs.database.read() as tx:
-        found = await tx.webhook_messages.find(event, endpoint, user.id)
         delivery = Delivery(event_id=event, endpoint_id=endpoint, user_id=user.id)
+        found = await tx.webhook_messages.find(delivery)
         attempts = await tx.webhook_messages.attempts(delivery)
     return OneMessage(
         message=MessageView.of(found), attempts=[MessageAttemptView.of(each) for each in attempts]

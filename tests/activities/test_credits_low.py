@@ -11,7 +11,7 @@ from activities.memo import MemoActivities
 from activities.transcription import TierBounds
 from contracts.memo import MemoJob, Settled, SettleMemo
 from contracts.transcript import TranscriptRef
-from contracts.webhooks import Delivery, WebhookEvent, new_secret
+from contracts.webhooks import Delivery, MessageState, WebhookEvent, new_secret
 from store.database import Database
 from tests.activities.conftest import NewMemo
 from tests.activities.writing import NewBench
@@ -69,7 +69,8 @@ async def test_a_settlement_done_twice_tells_once(
     await memo.reserve(job)
     assert [len((await memo.settle(order)).announced) for _ in range(2)] == [1, 0]
     async with database.read() as tx:
-        assert await tx.webhook_messages.count_pending(job.user_id) == 1
+        messages, _ = await tx.webhook_messages.page(job.user_id, limit=9)
+    assert [message.state for message in messages] == [MessageState.PENDING]
 
 
 async def test_who_stays_above_costs_no_further_statement(

@@ -104,7 +104,7 @@ async def test_a_delivered_message_is_not_sent_again(database: Database, user: s
     async with database.write() as tx:
         await tx.webhooks.record(delivery, OK, pause=None)
         assert await tx.webhooks.outgoing(delivery) is None
-        message = await tx.webhook_messages.find(delivery.event_id, delivery.endpoint_id, user)
+        message = await tx.webhook_messages.find(delivery)
         attempts = await tx.webhook_messages.attempts(delivery)
     assert (message.state, message.attempts) == (MessageState.DELIVERED, 1)
     assert message.delivered_at is not None
@@ -196,7 +196,8 @@ async def test_a_late_message_is_found_whoever_forgot_it(opened: Opened, user: s
     now = NOON + timedelta(minutes=10)
     async with database.read() as tx:
         assert await tx.webhooks.overdue(seconds=300, limit=10) == ((delivery, 0),)
-        assert await tx.webhook_messages.count_pending(user) == 2
+        pending, _ = await tx.webhook_messages.page(user, state=MessageState.PENDING, limit=9)
+    assert len(pending) == 2
     now = NOON + timedelta(minutes=70)
     async with database.read() as tx:
         assert await tx.webhooks.overdue(seconds=300, limit=10) == ((delivery, 0), (later, 1))
@@ -235,10 +236,7 @@ async def test_pages_of_messages_hold_each_once(opened: Opened, user: str) -> No
     async with database.read() as tx:
         one, _ = await tx.webhook_messages.page(user, endpoint_id=chosen, limit=50)
         foreign, _ = await tx.webhook_messages.page(str(uuid4()), limit=50)
-        first, _ = await tx.webhook_messages.page(
-            user, since=NOON, until=NOON + timedelta(seconds=1), limit=50
-        )
-    assert (len(one), len(foreign), len(first)) == (5, 0, 4)
+    assert (len(one), len(foreign)) == (5, 0)
 
 
 async def test_a_foreign_endpoint_is_as_absent_as_none(database: Database, user: str) -> None:

@@ -90,9 +90,7 @@ class Post:
 
     async def state(self, delivery: Delivery) -> tuple[MessageState, int]:
         async with self.database.read() as tx:
-            message = await tx.webhook_messages.find(
-                delivery.event_id, delivery.endpoint_id, self.user_id
-            )
+            message = await tx.webhook_messages.find(delivery)
         return message.state, message.attempts
 
 
