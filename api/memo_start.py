@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from store.database import Transaction
 
 CREATED: Final = 201
+MEMO_EXISTS: Final = "memo_exists"
+INVALID_TRANSITION: Final = "invalid_transition"
 FINISHED: Final = frozenset({JobState.COMPLETED, JobState.COMPLETED_NO_TRANSCRIPT})
 
 
@@ -106,8 +108,20 @@ class _Rows:
         if self._options.space_id is not None:
             await self._check_member(self._options.space_id)
         if memo is None:
-            return await self._create(memo_id or str(uuid4()))
+            return await self._create_or_join(memo_id or str(uuid4()))
         return await self._again(memo)
+
+    async def _create_or_join(self, memo_id: str) -> Entered:
+        try:
+            return await self._create(memo_id)
+        except Conflict as conflict:
+            if conflict.code != MEMO_EXISTS:
+                raise
+            # Another request with this id was written since we looked, or it is erased.
+            memo = await self._tx.memos.find(memo_id, self._user_id)
+            if memo is None:
+                raise
+            return await self._again(memo)
 
     async def _check_member(self, space_id: str) -> None:
         if await self._tx.spaces.role(space_id, self._user_id) is None:
@@ -182,17 +196,32 @@ class _Rows:
     async def _again(self, memo: Memo) -> Entered:
         job = await self._tx.jobs.find(memo_job(memo.id), self._user_id)
         if job is None:
-            raise Conflict("There is a memo of that id", code="memo_exists")
+            raise Conflict("There is a memo of that id", code=MEMO_EXISTS)
         self._know_again(job)
         if job.state in FINISHED:
             raise Conflict("The memo has been transcribed already", code="already_finished")
         if job.state.final:
-            return await self._new_round(memo, job)
+            return await self._new_round_or_join(memo, job)
+        return self._join(memo, job)
+
+    def _join(self, memo: Memo, job: Job) -> Entered:
+        """Answer as the first try did, whose answer may have been lost."""
         if job.state is JobState.RUNNING or job.request["audio_path"] != self._recording.path:
             raise Conflict("The memo is being transcribed", code="already_running")
-        # The first try's answer was lost: this one joins it.
         stale = StaleJob(id=job.id, kind=job.kind, user_id=job.user_id, request=job.request)
         return self._entered(memo, stale)
+
+    async def _new_round_or_join(self, memo: Memo, job: Job) -> Entered:
+        try:
+            return await self._new_round(memo, job)
+        except Conflict as conflict:
+            if conflict.code != INVALID_TRANSITION:
+                raise
+            # Another request has begun the round since we looked.
+            found = await self._tx.jobs.find(job.id, self._user_id)
+            if found is None or found.state.final:
+                raise
+            return self._join(memo, found)
 
     def _know_again(self, job: Job) -> None:
         """What is at the same address as before has its place, and may be stored there already."""
@@ -207,15 +236,15 @@ class _Rows:
         moved = job.request["audio_path"] != request.audio_path
         if moved and await self._tx.transcripts.find(job.id, self._user_id) is not None:
             # What was heard of the old file would be given out as what is in the new one.
-            raise Conflict("The memo stands on another recording", code="memo_exists")
+            raise Conflict("The memo stands on another recording", code=MEMO_EXISTS)
         await self._check_credits()
-        await self._hook(memo.id)
         stale = await self._tx.jobs.requeue(
             job.id,
             self._user_id,
             deadline_seconds=LONGEST_JOB_SECONDS,
             changes=request.model_dump(mode="json", exclude={"round", "announced"}),
         )
+        await self._hook(memo.id)
         memo = await self._tx.memos.begin_again(memo.id, self._user_id, source=self._source())
         await self._stand_on(memo.id)
         return self._entered(memo, stale)

@@ -75,13 +75,19 @@ async def retry_transcription(
         job = await tx.jobs.find(memo_job(memo.id), user.id)
         if job is None:
             raise _not_failed()
-        if job.state is JobState.QUEUED and job.round > 1:
+        if _waits_again(job):
             # The answer to an earlier try was lost, or its workflow never started.
-            stale = StaleJob(id=job.id, kind=job.kind, user_id=job.user_id, request=job.request)
-            return _retried(memo.id, stale)
+            return _joined(memo.id, job)
         _check_failed(job)
         await check_credits(tx, user.id, transcription_price(seconds_of(memo)))
-        stale = await tx.jobs.requeue(job.id, user.id, deadline_seconds=LONGEST_JOB_SECONDS)
+        try:
+            stale = await tx.jobs.requeue(job.id, user.id, deadline_seconds=LONGEST_JOB_SECONDS)
+        except Conflict:
+            # Another request may have done it since we looked.
+            job = await tx.jobs.find(job.id, user.id)
+            if job is None or not _waits_again(job):
+                raise
+            return _joined(memo.id, job)
         await tx.memos.begin_again(memo.id, user.id, source={"audio_path": path})
         return _retried(memo.id, stale)
 
@@ -144,6 +150,15 @@ async def _original(
 def _retried(memo_id: str, job: StaleJob) -> Entered:
     answer = Retried(memo_id=memo_id, retry_attempt=int(job.request["round"]) - 1)
     return Entered(answer.model_dump(mode="json", by_alias=True) | {"jobId": job.id}, job)
+
+
+def _waits_again(job: Job) -> bool:
+    return job.state is JobState.QUEUED and job.round > 1
+
+
+def _joined(memo_id: str, job: Job) -> Entered:
+    stale = StaleJob(id=job.id, kind=job.kind, user_id=job.user_id, request=job.request)
+    return _retried(memo_id, stale)
 
 
 def _check_failed(job: Job) -> None:

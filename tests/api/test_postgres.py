@@ -59,9 +59,29 @@ async def test_twenty_at_once_with_one_key_make_one_memo(front: Front, anna: Use
 async def test_twenty_at_once_with_one_memo_id_make_one_job(front: Front, anna: User) -> None:
     memo_id = "1c0de2a4-7b1e-4f5c-9d0e-0a1b2c3d4e5f"
     answers = await asyncio.gather(*(front.post_memo(anna, memoId=memo_id) for _ in range(20)))
-    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert [answer.status_code for answer in answers] == [201] * 20
+    assert {answer.json()["jobId"] for answer in answers} == {f"memo-{memo_id}"}
     assert len(front.starter.started) == 1
     assert (await front.ask("GET", "memos", anna)).json()["total"] == 1
+
+
+@pytest.mark.parametrize("how", ["retried", "posted"])
+async def test_twenty_at_once_that_try_a_failed_memo_again_are_one_more_round(
+    front: Front, anna: User, how: str
+) -> None:
+    memo = await front.new_memo(anna)
+    await front.move(memo, JobState.RUNNING, JobState.FAILED)
+
+    async def again() -> int:
+        if how == "posted":
+            return (await front.post_memo(anna, memoId=memo["memoId"])).status_code
+        path = f"memos/{memo['memoId']}/retry-transcription"
+        return (await front.ask("POST", path, anna)).status_code
+
+    statuses = await asyncio.gather(*(again() for _ in range(20)))
+    assert statuses == [201 if how == "posted" else 200] * 20
+    assert len(front.starter.started) == 2
+    assert front.starter.started[1][3]["round"] == 2
 
 
 async def test_pages_by_cursor_are_complete(front: Front, anna: User) -> None:
