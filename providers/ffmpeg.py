@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import structlog
 
@@ -42,6 +42,8 @@ _CANNOT_START: Final = frozenset({126, 127})
 _KILLED: Final = frozenset({-signal.SIGKILL, 128 + signal.SIGKILL})
 _WRAPPERS: Final = (b"bwrap: ", b"unshare: ", b"prlimit: ", b"setpriv: ")
 
+Result = TypeVar("Result")
+
 log = structlog.get_logger(__name__)
 
 
@@ -57,6 +59,21 @@ class FfmpegStatus(NamedTuple):
     binary: str
     version: str
     isolation: str
+
+
+class Errand(NamedTuple):
+    """What ffmpeg is to do, and what it may use.
+
+    Attributes:
+        arguments: of the directory it works in.
+        disk_bytes: that it will write.
+        wall_seconds: after which it is killed.
+    """
+
+    arguments: Callable[[Path], Sequence[str]]
+    limits: Limits
+    disk_bytes: int
+    wall_seconds: float
 
 
 class Ffmpeg:
@@ -88,18 +105,41 @@ class Ffmpeg:
         progress: Callable[[float], None],
     ) -> float:
         """Make a 16 kHz mono PCM WAV; see ``activities.ports.MediaTools``."""
+        errand = Errand(
+            arguments=lambda job: arguments(job, facts, max_seconds),
+            limits=_limits(facts, max_seconds),
+            disk_bytes=int(facts.seconds * BYTES_PER_SECOND),
+            wall_seconds=_WALL_SECONDS + facts.seconds * _WALL_SHARE,
+        )
+        return await self.run(
+            source, errand, lambda job: _collect(job, target, facts, max_seconds), progress
+        )
+
+    async def run(
+        self,
+        source: Path,
+        errand: Errand,
+        collect: Callable[[Path], Result],
+        progress: Callable[[float], None],
+    ) -> Result:
+        """Send ffmpeg on an errand in a directory of its own, where ``in`` is the source.
+
+        Args:
+            collect: called with the directory when ffmpeg is done; takes away what is wanted.
+
+        Raises:
+            MediaRejected: ffmpeg refuses the input.
+            Unavailable: no room on the disk, no ffmpeg, or it was not done in time.
+        """
         binary = self._find()
         isolation = await self._isolate(binary)
         source = await asyncio.to_thread(source.resolve)
-        limits = _limits(facts, max_seconds)
         async with self._directories.job() as job:
-            await asyncio.to_thread(_prepare, source, job, facts)
-            command = isolation.wrap(
-                [binary, *arguments(job, facts, max_seconds)], source, job, limits
-            )
+            await asyncio.to_thread(_prepare, source, job, errand.disk_bytes)
+            command = isolation.wrap([binary, *errand.arguments(job)], source, job, errand.limits)
             self.spawned += 1
-            await _run(command, progress, _WALL_SECONDS + facts.seconds * _WALL_SHARE)
-            return await asyncio.to_thread(_collect, job, target, facts, max_seconds)
+            await _run(command, progress, errand.wall_seconds)
+            return await asyncio.to_thread(collect, job)
 
     async def status(self) -> FfmpegStatus:
         """Which ffmpeg runs, and how it is kept apart.
@@ -156,9 +196,9 @@ def _limits(facts: AudioFacts, max_seconds: float) -> Limits:
     )
 
 
-def _prepare(source: Path, job: Path, facts: AudioFacts) -> None:
+def _prepare(source: Path, job: Path, disk_bytes: int) -> None:
     """Check the disk budget, and give the recording its generated name."""
-    needed = int(facts.seconds * BYTES_PER_SECOND) + _SPARE_DISK_BYTES
+    needed = disk_bytes + _SPARE_DISK_BYTES
     if free_bytes(job) < needed:
         raise Unavailable(f"The disk has no room for the {needed >> 20} MiB of a conversion")
     (job / "in").symlink_to(source)
