@@ -43,6 +43,17 @@ SELECT 'constraint', conname, pg_get_constraintdef(oid)
   FROM pg_constraint WHERE connamespace = 'public'::regnamespace
 ORDER BY 1, 2
 """
+POSTGRES_SECURITY = """
+SELECT relname, relrowsecurity, coalesce(polname, ''), coalesce(pg_get_expr(polqual, polrelid), '')
+  FROM pg_class LEFT JOIN pg_policy ON polrelid = pg_class.oid
+ WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+UNION ALL
+SELECT proname, prosecdef, prosrc, array_to_string(proconfig, ' ') FROM pg_proc
+ WHERE pronamespace = to_regnamespace('voicekeep_security')
+ORDER BY 1
+"""
+"""Who may read what: ``test_row_security.py`` tries it."""
+
 SQLITE_SCHEMA = """
 SELECT m.type, m.name, coalesce(m.sql, '') FROM sqlite_master AS m
  WHERE m.type = 'index' AND m.sql IS NOT NULL
@@ -94,6 +105,12 @@ def schema_of(connection: Connection) -> list[tuple[str, ...]]:
     ]
 
 
+def security_of(connection: Connection) -> list[tuple[str, ...]]:
+    if connection.dialect.name != "postgresql":
+        return []
+    return [tuple(map(str, row)) for row in connection.execute(text(POSTGRES_SECURITY))]
+
+
 def checks_of(connection: Connection) -> set[str]:
     if connection.dialect.name == "postgresql":
         return set()  # among the constraints of its schema
@@ -142,12 +159,13 @@ def test_every_table_is_among_those_the_migrations_compare() -> None:
 async def test_every_revision_goes_up_and_down_and_up_again(bare_url: str) -> None:
     assert await migrations.current(bare_url) is None
     assert await migrations.upgrade(bare_url) == migrations.head()
-    made = await told_by(bare_url, schema_of)
+    made = await told_by(bare_url, schema_of), await told_by(bare_url, security_of)
     while await migrations.current(bare_url) is not None:
         await migrations.downgrade(bare_url, "-1")
     assert await told_by(bare_url, schema_of) == []
+    assert await told_by(bare_url, security_of) in ([], [("alembic_version", "False", "", "")])
     assert await migrations.upgrade(bare_url) == migrations.head()
-    assert await told_by(bare_url, schema_of) == made
+    assert (await told_by(bare_url, schema_of), await told_by(bare_url, security_of)) == made
 
 
 async def test_processes_that_migrate_at_once_take_turns(bare_url: str) -> None:
