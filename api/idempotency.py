@@ -10,9 +10,9 @@ judged anew.
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, overload
 
-from fastapi import Header
+from fastapi import Depends, Header, Request
 
 from contracts.errors import Conflict, KeyReused
 from contracts.idempotency import IN_USE, KeptAnswer
@@ -43,6 +43,10 @@ class Key(NamedTuple):
     fingerprint: str
 
 
+@overload
+def key_of(text: str, method: str, path: str, *content: Any) -> Key: ...
+@overload
+def key_of(text: str | None, method: str, path: str, *content: Any) -> Key | None: ...
 def key_of(text: str | None, method: str, path: str, *content: Any) -> Key | None:
     """The key of a request, if it has one.
 
@@ -53,6 +57,36 @@ def key_of(text: str | None, method: str, path: str, *content: Any) -> Key | Non
         return None
     canonical = json.dumps([method, path, *content], sort_keys=True, separators=(",", ":"))
     return Key(text, hashlib.sha256(canonical.encode()).hexdigest())
+
+
+class Claim:
+    """What a route takes that creates work, so that it is created once: ``claim: Claimed``.
+
+    Args:
+        text: the client's key, if it sent one.
+    """
+
+    def __init__(self, text: str | None, method: str, path: str) -> None:
+        self._text = text
+        self._method = method
+        self._path = path
+
+    def over(self, *content: Any) -> Key | None:
+        """The request's key, if it has one; ``content`` is as of ``key_of``."""
+        return key_of(self._text, self._method, self._path, *content)
+
+    def always(self, *content: Any) -> Key:
+        """The client's key; else one of the request, which no client can send: it has a space."""
+        key = key_of(self._text or "", self._method, self._path, *content)
+        return key if self._text else Key(f"body {key.fingerprint}", key.fingerprint)
+
+
+async def _claimed(request: Request, key: IdempotencyKey = None) -> Claim:
+    return Claim(key, request.method, request.url.path)
+
+
+Claimed = Annotated[Claim, Depends(_claimed)]
+"""Declares that a request is done once for each ``Idempotency-Key``."""
 
 
 def check(key: Key, kept: KeptAnswer) -> None:

@@ -1,9 +1,11 @@
 """Sends a message whose row is written: starts its delivery, or ends the pause of one."""
 
+from collections.abc import Iterable
+
 from api.dependencies import Services
 from contracts.errors import Unavailable
 from contracts.ids import WEBHOOK_DELIVERY, webhook_job
-from contracts.webhooks import RETRY_SIGNAL, Delivery, DeliveryJob, RetryNow
+from contracts.webhooks import RETRY_SIGNAL, Delivery, DeliveryJob, MessageState, RetryNow
 
 
 async def send_now(services: Services, delivery: Delivery) -> None:
@@ -18,3 +20,14 @@ async def send_now(services: Services, delivery: Delivery) -> None:
             await services.jobs.signal(job_id, RETRY_SIGNAL, RetryNow())
     except Unavailable:
         return
+
+
+def queued(delivery: Delivery) -> dict[str, str]:
+    """What is answered to whoever has a message sent."""
+    return {"messageId": delivery.id, "status": MessageState.PENDING}
+
+
+async def send_all(services: Services, deliveries: Iterable[Delivery]) -> None:
+    """Have each of them sent."""
+    for delivery in deliveries:
+        await send_now(services, delivery)

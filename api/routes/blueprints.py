@@ -3,12 +3,11 @@
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
 from api.admission import CurrentUser, User, user_router
 from api.dependencies import Needs
-from api.idempotency import IdempotencyKey, key_of, once
+from api.idempotency import Claimed, once
 from api.identifiers import BlueprintId
 from api.paging import DEFAULT_LIMIT, CursorText, Limit, place_of
 from api.shapes.blueprints import (
@@ -60,12 +59,11 @@ async def list_blueprints(
     responses=error_responses(400, 401, 409, 422, 429, 503),
 )
 async def create_blueprint(
-    request: Request,
     body: NewBlueprint,
     user: CurrentUser,
     needs: Needs,
     *,
-    key: IdempotencyKey = None,
+    claim: Claimed,
 ) -> Response:
     """Make a blueprint with up to 20 prompts; a user has at most 500.
 
@@ -73,7 +71,7 @@ async def create_blueprint(
     recording, else in English, where there is a text for it.
     """
     fields = body.model_dump(mode="json", exclude_unset=True)
-    kept = key_of(key, request.method, request.url.path, fields)
+    kept = claim.over(fields)
     async with needs.database.write() as tx:
 
         async def make() -> dict[str, Any]:

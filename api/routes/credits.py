@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from api.admission import API_PREFIX, CurrentUser, OpenRoute, user_router
 from api.dependencies import Needs
-from api.idempotency import IdempotencyKey, Key, key_of, once
+from api.idempotency import Claimed, once
 from api.paging import DEFAULT_LIMIT, CursorText, Limit
 from api.principals import service_router
 from api.shapes.credits import (
@@ -23,7 +23,7 @@ from api.shapes.credits import (
     Transactions,
 )
 from api.shapes.errors import LIST, error_responses
-from api.webhook_delivery import send_now
+from api.webhook_delivery import send_all
 from contracts.errors import InvalidInput
 from contracts.pricing import COSTS
 from contracts.webhooks import Delivery, WebhookEvent, credits_low
@@ -87,31 +87,21 @@ async def check(body: CreditsCheck, user: CurrentUser, needs: Needs) -> CreditsC
     response_description="It is charged.",
     responses=error_responses(400, 401, 402, 409, 413, 422, 429, 503),
 )
-async def consume(
-    body: Consumption, user: CurrentUser, needs: Needs, idempotency_key: IdempotencyKey = None
-) -> Consumed:
+async def consume(body: Consumption, user: CurrentUser, needs: Needs, claim: Claimed) -> Consumed:
     """Charge the caller at once.
 
     The same request within 24 hours is charged once and gets the first answer: by its
     `Idempotency-Key` or, without one, by its body. To charge for the same thing twice, send keys.
     """
-    key = _consumption_key(idempotency_key, body)
+    key = claim.always(body.model_dump(mode="json"))
     told: list[Delivery] = []
     async with needs.database.write() as tx:
         charge = partial(
             _consume, tx, user.id, body, needs.settings.credits.credits_low_below, told
         )
         answer = await once(tx, user.id, key, 200, charge)
-    for delivery in told:
-        await send_now(needs, delivery)
+    await send_all(needs, told)
     return Consumed.model_validate(answer)
-
-
-def _consumption_key(given: str | None, body: Consumption) -> Key | None:
-    """The client's key; else one of the body, which no client can send: it has a space."""
-    path, content = f"{API_PREFIX}/credits/consume", body.model_dump(mode="json")
-    key = key_of(given or "", "POST", path, content)
-    return key if given or key is None else Key(f"body {key.fingerprint}", key.fingerprint)
 
 
 async def _consume(

@@ -3,12 +3,11 @@
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from fastapi import Request
 from starlette.responses import Response
 
 from api.admission import CurrentUser, User, user_router
 from api.dependencies import Needs
-from api.idempotency import IdempotencyKey, key_of
+from api.idempotency import Claimed
 from api.identifiers import MemoId
 from api.job_start import Entered
 from api.language_start import (
@@ -73,12 +72,11 @@ async def written_by(tx: "Transaction", job: Job) -> WrittenRef:
     responses={**WORKING, **error_responses(*WRITING_ERRORS)},
 )
 async def combine_memos(
-    request: Request,
     body: Combination,
     user: CurrentUser,
     needs: Needs,
     *,
-    key: IdempotencyKey = None,
+    claim: Claimed,
 ) -> Response:
     """Bring 2 to 50 memos together in a new one, in the order they are named; 5 credits.
 
@@ -99,7 +97,7 @@ async def combine_memos(
         return Combined(memo=MemoView.of(made), headline=made.title or "", intro=made.intro or "")
 
     fields = body.model_dump(mode="json", exclude_unset=True)
-    kept = key_of(key, request.method, request.url.path, fields)
+    kept = claim.over(fields)
     return await LongCall(needs, tell).answer(user.id, kept, enter)
 
 
@@ -111,13 +109,12 @@ async def combine_memos(
     responses={**WORKING, **error_responses(*WRITING_ERRORS)},
 )
 async def ask_memo(
-    request: Request,
     memo_id: MemoId,
     body: Question,
     user: CurrentUser,
     needs: Needs,
     *,
-    key: IdempotencyKey = None,
+    claim: Claimed,
 ) -> Response:
     """Answer a question from what was said; 5 credits, charged when it is answered.
 
@@ -141,7 +138,7 @@ async def ask_memo(
             memory_id=memory.id,
         )
 
-    kept = key_of(key, request.method, request.url.path, {"question": body.question})
+    kept = claim.over({"question": body.question})
     return await LongCall(needs, tell).answer(user.id, kept, enter)
 
 
@@ -156,12 +153,11 @@ async def ask_memo(
     },
 )
 async def retry_headline(
-    request: Request,
     memo_id: MemoId,
     user: CurrentUser,
     needs: Needs,
     *,
-    key: IdempotencyKey = None,
+    claim: Claimed,
 ) -> Response:
     """Let a model write headline and introduction of a memo again; free, and its owner's to do.
 
@@ -179,7 +175,7 @@ async def retry_headline(
         memo = await find_memo(tx, job.subject_id, user)
         return HeadlineWritten(headline=memo.title or "", intro=memo.intro or "")
 
-    kept = key_of(key, request.method, request.url.path)
+    kept = claim.over()
     call = LongCall(needs, tell, refusal="Headline generation failed")
     return await call.answer(user.id, kept, enter)
 

@@ -2,12 +2,11 @@
 
 from typing import TYPE_CHECKING, Final
 
-from fastapi import Request
 from starlette.responses import Response
 
 from api.admission import CurrentUser, User, user_router
 from api.dependencies import Needs
-from api.idempotency import IdempotencyKey, key_of
+from api.idempotency import Claimed
 from api.identifiers import MemoId, MemoryId
 from api.job_start import Entered
 from api.language_start import Wanted, enter_language
@@ -52,13 +51,12 @@ _CHANGE: Final = (401, 403, 404, 429, 503)
     responses={**WORKING, **error_responses(*WRITING_ERRORS)},
 )
 async def write_memory(
-    request: Request,
     memo_id: MemoId,
     body: NewMemory,
     user: CurrentUser,
     needs: Needs,
     *,
-    key: IdempotencyKey = None,
+    claim: Claimed,
 ) -> Response:
     """Write what a prompt asks for, from what was said; 5 credits, charged when it is written.
 
@@ -78,7 +76,7 @@ async def write_memory(
         return MemoryWritten(memory=MemoryView.of(memory), job_id=job.id)
 
     fields = body.model_dump(mode="json", exclude_unset=True)
-    kept = key_of(key, request.method, request.url.path, fields)
+    kept = claim.over(fields)
     return await LongCall(needs, tell, status=201).answer(user.id, kept, enter)
 
 

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import uuid4
 
-from fastapi import Header, Request
+from fastapi import Header
 from starlette.responses import JSONResponse, Response
 
 from api.admission import CurrentUser, User, user_router
 from api.dependencies import Needs, Services
 from api.egress import expected_key
-from api.idempotency import IdempotencyKey, key_of
+from api.idempotency import Claimed
 from api.identifiers import MemoId
 from api.memo_start import MemoStart, Recording
 from api.paging import DEFAULT_LIMIT, CursorText, Limit, Offset, place_of
@@ -105,12 +105,11 @@ def first_language(accepted: str | None) -> str | None:
     responses=error_responses(*START_ERRORS),
 )
 async def create_memo(
-    request: Request,
     body: NewMemo,
     user: CurrentUser,
     needs: Needs,
     *,
-    key: IdempotencyKey = None,
+    claim: Claimed,
     accept_language: AcceptLanguage = None,
 ) -> Response:
     """Start the durable job that transcribes a recording.
@@ -122,9 +121,7 @@ async def create_memo(
     """
     recording = await _recording(needs, user, body, first_language(accept_language))
     fields = body.model_dump(mode="json", exclude_unset=True)
-    started = await MemoStart(needs).start(
-        recording, key_of(key, request.method, request.url.path, fields)
-    )
+    started = await MemoStart(needs).start(recording, claim.over(fields))
     return JSONResponse(started.answer, 201)
 
 

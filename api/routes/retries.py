@@ -2,12 +2,11 @@
 
 from typing import TYPE_CHECKING, Final
 
-from fastapi import Request
 from starlette.responses import JSONResponse, Response
 
 from api.admission import CurrentUser, User, user_router
 from api.dependencies import Needs
-from api.idempotency import IdempotencyKey, key_of
+from api.idempotency import Claimed
 from api.identifiers import JobId, MemoId, check_job_id
 from api.job_start import Entered, JobStart, check_credits
 from api.memo_start import MemoStart
@@ -55,12 +54,11 @@ async def find_memo_by_job(job_id: JobId, user: CurrentUser, needs: Needs) -> Me
     responses=error_responses(400, 401, 402, 403, 404, 409, 422, 429, 503),
 )
 async def retry_transcription(
-    request: Request,
     memo_id: MemoId,
     user: CurrentUser,
     needs: Needs,
     *,
-    key: IdempotencyKey = None,
+    claim: Claimed,
 ) -> Response:
     """Transcribe a memo again whose transcription failed, at most three times; its owner may.
 
@@ -91,7 +89,7 @@ async def retry_transcription(
         await tx.memos.begin_again(memo.id, user.id, source={"audio_path": path})
         return _retried(memo.id, stale)
 
-    kept = key_of(key, request.method, request.url.path)
+    kept = claim.over()
     entered = await JobStart(needs, 200).start(user.id, kept, enter)
     answer = {name: value for name, value in entered.answer.items() if name != "jobId"}
     return JSONResponse(answer)
@@ -106,13 +104,12 @@ async def retry_transcription(
     responses=error_responses(400, 401, 402, 404, 409, 422, 429, 503),
 )
 async def reprocess_memo(
-    request: Request,
     memo_id: MemoId,
     user: CurrentUser,
     needs: Needs,
     body: Reprocessing | None = None,
     *,
-    key: IdempotencyKey = None,
+    claim: Claimed,
     accept_language: AcceptLanguage = None,
 ) -> Response:
     """Make a new memo of one's own over the recording of one that one may read; charged as any new.
@@ -122,7 +119,7 @@ async def reprocess_memo(
     """
     wanted = body or Reprocessing()
     fields = wanted.model_dump(mode="json", exclude_unset=True)
-    kept = key_of(key, request.method, request.url.path, fields)
+    kept = claim.over(fields)
     memo, options = await _original(needs, memo_id, user, wanted)
     language = first_language(accept_language)
     async with recording_of(needs, memo, user.id, options, language) as recording:

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from api.admission import CurrentUser, user_router
 from api.dependencies import Needs, Services
-from api.idempotency import IdempotencyKey, key_of
+from api.idempotency import Claimed
 from api.shapes.errors import error_responses
 from api.shapes.uploads import NewUpload, UploadBegun
 from api.tus import (
@@ -79,7 +79,7 @@ async def begin_upload(
     user: CurrentUser,
     needs: Needs,
     *,
-    key: IdempotencyKey = None,
+    claim: Claimed,
 ) -> Response:
     """Get a place for a recording, for large files and bad lines.
 
@@ -96,9 +96,7 @@ async def begin_upload(
         metadata=tus.spell_metadata({"filename": filename, "filetype": body.media_type}),
     )
     fields = body.model_dump(mode="json")
-    begun = await UploadStart(needs, base_url_of(request, needs)).start(
-        asked, key_of(key, request.method, request.url.path, fields)
-    )
+    begun = await UploadStart(needs, base_url_of(request, needs)).start(asked, claim.over(fields))
     return JSONResponse(begun.answer.model_dump(mode="json", by_alias=True), 201)
 
 
@@ -120,7 +118,7 @@ async def create_tus_upload(
     upload_length: LengthHeader,
     upload_metadata: MetadataHeader = "",
     upload_checksum: ChecksumHeader = None,
-    key: IdempotencyKey = None,
+    claim: Claimed,
 ) -> Response:
     """Create an upload as any TUS client does; the first bytes may come along.
 
@@ -140,7 +138,7 @@ async def create_tus_upload(
         metadata=upload_metadata,
     )
     begun = await UploadStart(needs, base_url_of(request, needs)).start(
-        asked, key_of(key, request.method, request.url.path, length, upload_metadata)
+        asked, claim.over(length, upload_metadata)
     )
     if begun.upload is None:
         raise NotFound("The upload is over")

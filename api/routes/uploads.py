@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from api.admission import CurrentUser, user_router
 from api.dependencies import Needs
-from api.idempotency import IdempotencyKey, key_of
+from api.idempotency import Claimed
 from api.memo_start import MemoStart, Recording
 from api.routes.memos import START_ERRORS, AcceptLanguage, first_language
 from api.shapes.errors import error_responses
@@ -62,7 +62,7 @@ async def upload_memo(
     user: CurrentUser,
     needs: Needs,
     *,
-    key: IdempotencyKey = None,
+    claim: Claimed,
     accept_language: AcceptLanguage = None,
 ) -> Response:
     """Send a recording in one request; its durable job starts when all of it has arrived.
@@ -81,9 +81,7 @@ async def upload_memo(
             language=first_language(accept_language),
         )
         fields = upload.fields.model_dump(mode="json", exclude_unset=True)
-        started = await MemoStart(needs).start(
-            recording, key_of(key, request.method, request.url.path, fields, upload.sha256)
-        )
+        started = await MemoStart(needs).start(recording, claim.over(fields, upload.sha256))
         if not started.adopted:
             await upload.discard()
     return JSONResponse(started.answer, 201)

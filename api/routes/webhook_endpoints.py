@@ -3,13 +3,13 @@
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
-from fastapi import Path, Request
+from fastapi import Path
 from starlette.responses import JSONResponse, Response
 
 from api.admission import CurrentUser, user_router
 from api.dependencies import Needs
-from api.idempotency import IdempotencyKey, key_of, once
-from api.shapes.errors import READ, error_responses
+from api.idempotency import Claimed, once
+from api.shapes.errors import KEYED, READ, error_responses
 from api.shapes.webhooks import (
     EndpointChange,
     EndpointCreated,
@@ -21,13 +21,14 @@ from api.shapes.webhooks import (
     OneEndpoint,
     SecretAnswer,
 )
-from api.webhook_delivery import send_now
+from api.webhook_delivery import queued, send_all
 from contracts.errors import NotFound
 from contracts.ids import is_uuid
-from contracts.webhooks import MessageState, TestData, WebhookEvent, new_secret
+from contracts.webhooks import Delivery, TestData, WebhookEvent, new_secret
 
 router = user_router("Webhooks")
 
+OK: Final = 200
 CREATED: Final = 201
 ACCEPTED: Final = 202
 
@@ -62,12 +63,11 @@ async def list_webhook_endpoints(user: CurrentUser, needs: Needs) -> EndpointLis
     responses=error_responses(400, 401, 409, 422, 429, 503),
 )
 async def create_webhook_endpoint(
-    request: Request,
     body: NewEndpoint,
     user: CurrentUser,
     needs: Needs,
     *,
-    key: IdempotencyKey = None,
+    claim: Claimed,
 ) -> Response:
     """Send the caller's events to an address, signed by Standard Webhooks 1.0.
 
@@ -76,7 +76,7 @@ async def create_webhook_endpoint(
     """
     await needs.egress.check(body.url)
     fields = body.model_dump(mode="json", exclude_unset=True)
-    kept = key_of(key, request.method, request.url.path, fields)
+    kept = claim.over(fields)
     sealed = needs.egress.seal(new_secret(), user.id)
     async with needs.database.write() as tx:
 
@@ -154,17 +154,26 @@ async def delete_webhook_endpoint(
     "/webhook-endpoints/{endpoint_id}/rotate-secret",
     summary="Draw a new secret",
     response_description="The new secret.",
-    responses=error_responses(*READ),
+    responses=error_responses(*READ, *KEYED),
 )
 async def rotate_webhook_secret(
-    endpoint_id: EndpointId, user: CurrentUser, needs: Needs
+    endpoint_id: EndpointId, user: CurrentUser, needs: Needs, claim: Claimed
 ) -> SecretAnswer:
-    """A new secret; for a day messages carry a signature by the old one too."""
-    secret = new_secret()
-    sealed = needs.egress.seal(secret, user.id)
+    """A new secret; for a day messages carry a signature by the old one too.
+
+    With an `Idempotency-Key` a request whose answer was lost can be sent again: it gets the secret
+    that was drawn then, and the old one goes on for its day.
+    """
+    checked = _checked(endpoint_id)
+    sealed = needs.egress.seal(new_secret(), user.id)
     async with needs.database.write() as tx:
-        await tx.webhook_endpoints.rotate(_checked(endpoint_id), user.id, sealed)
-    return SecretAnswer(secret=secret)
+
+        async def rotate() -> dict[str, Any]:
+            await tx.webhook_endpoints.rotate(checked, user.id, sealed)
+            return {"secret": sealed}
+
+        answer = await once(tx, user.id, claim.over(), OK, rotate)
+    return SecretAnswer(secret=needs.egress.unseal(answer["secret"], user.id))
 
 
 @router.post(
@@ -172,24 +181,32 @@ async def rotate_webhook_secret(
     status_code=ACCEPTED,
     summary="Send a test event",
     response_description="The message that is being sent.",
-    responses=error_responses(*READ),
+    responses=error_responses(*READ, *KEYED),
 )
 async def test_webhook_endpoint(
-    endpoint_id: EndpointId, user: CurrentUser, needs: Needs
+    endpoint_id: EndpointId, user: CurrentUser, needs: Needs, claim: Claimed
 ) -> MessageQueued:
     """Send `webhook.test` there now, whatever events it wants and even when it is off.
 
     `GET /webhook-messages/{messageId}` says what came of it.
     """
     checked = _checked(endpoint_id)
+    told: list[Delivery] = []
     async with needs.database.write() as tx:
-        await tx.webhook_endpoints.find(checked, user.id)
-        data = TestData(endpoint_id=checked)
-        (delivery,) = await tx.webhooks.announce_to(
-            user.id, checked, WebhookEvent.TEST, data, subject=str(uuid4())
-        )
-    await send_now(needs, delivery)
-    return MessageQueued(message_id=delivery.id, status=MessageState.PENDING)
+
+        async def announce() -> dict[str, Any]:
+            await tx.webhook_endpoints.find(checked, user.id)
+            data = TestData(endpoint_id=checked)
+            told.extend(
+                await tx.webhooks.announce_to(
+                    user.id, checked, WebhookEvent.TEST, data, subject=str(uuid4())
+                )
+            )
+            return queued(told[0])
+
+        answer = await once(tx, user.id, claim.over(), ACCEPTED, announce)
+    await send_all(needs, told)
+    return MessageQueued.model_validate(answer)
 
 
 @router.get(
@@ -210,11 +227,21 @@ async def get_webhook_secret(user: CurrentUser, needs: Needs) -> SecretAnswer:
     "/webhook-secret/rotate",
     summary="Draw a new webhook secret for the account",
     response_description="The new secret.",
-    responses=error_responses(401, 429, 503),
+    responses=error_responses(401, 429, 503, *KEYED),
 )
-async def rotate_account_webhook_secret(user: CurrentUser, needs: Needs) -> SecretAnswer:
-    """A new secret; for a day messages carry a signature by the old one too."""
-    secret = new_secret()
+async def rotate_account_webhook_secret(
+    user: CurrentUser, needs: Needs, claim: Claimed
+) -> SecretAnswer:
+    """A new secret; for a day messages carry a signature by the old one too.
+
+    With an `Idempotency-Key` a request whose answer was lost can be sent again, as for an endpoint.
+    """
+    sealed = needs.egress.seal(new_secret(), user.id)
     async with needs.database.write() as tx:
-        await tx.webhook_endpoints.rotate_account(user.id, needs.egress.seal(secret, user.id))
-    return SecretAnswer(secret=secret)
+
+        async def rotate() -> dict[str, Any]:
+            await tx.webhook_endpoints.rotate_account(user.id, sealed)
+            return {"secret": sealed}
+
+        answer = await once(tx, user.id, claim.over(), OK, rotate)
+    return SecretAnswer(secret=needs.egress.unseal(answer["secret"], user.id))

@@ -1,14 +1,15 @@
 """What was sent by webhook, what came of it, and sending it again."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Path, Query
 
 from api.admission import CurrentUser, user_router
 from api.dependencies import Needs
+from api.idempotency import Claimed, once
 from api.paging import DEFAULT_LIMIT, CursorText, Limit
-from api.shapes.errors import LIST, READ, error_responses
+from api.shapes.errors import KEYED, LIST, READ, error_responses
 from api.shapes.webhooks import (
     MessageAttemptView,
     MessageList,
@@ -18,7 +19,7 @@ from api.shapes.webhooks import (
     RangeQueued,
     ReplayRange,
 )
-from api.webhook_delivery import send_now
+from api.webhook_delivery import queued, send_all
 from contracts.errors import InvalidInput, NotFound
 from contracts.ids import is_uuid
 from contracts.paging import Cursor
@@ -96,10 +97,10 @@ async def get_webhook_message(message_id: MessageId, user: CurrentUser, needs: N
     status_code=ACCEPTED,
     summary="Send the messages of a time again",
     response_description="How many will be sent.",
-    responses=error_responses(400, 401, 404, 429, 503),
+    responses=error_responses(400, 401, 404, 429, 503, *KEYED),
 )
 async def replay_webhook_messages(
-    body: ReplayRange, user: CurrentUser, needs: Needs
+    body: ReplayRange, user: CurrentUser, needs: Needs, claim: Claimed
 ) -> RangeQueued:
     """Send every message to an endpoint again that was written between two times.
 
@@ -107,9 +108,15 @@ async def replay_webhook_messages(
     """
     start, end = _moment(body.start), _moment(body.end)
     async with needs.database.write() as tx:
-        await tx.webhook_endpoints.find(body.endpoint_id, user.id)
-        count = await tx.webhook_messages.revive_range(user.id, body.endpoint_id, start, end)
-    return RangeQueued(messages=count)
+
+        async def revive() -> dict[str, Any]:
+            await tx.webhook_endpoints.find(body.endpoint_id, user.id)
+            count = await tx.webhook_messages.revive_range(user.id, body.endpoint_id, start, end)
+            return {"messages": count}
+
+        key = claim.over(body.model_dump(mode="json"))
+        answer = await once(tx, user.id, key, ACCEPTED, revive)
+    return RangeQueued.model_validate(answer)
 
 
 def _moment(text: str) -> datetime:
@@ -122,10 +129,10 @@ def _moment(text: str) -> datetime:
     status_code=ACCEPTED,
     summary="Send a webhook message again",
     response_description="The message that is being sent.",
-    responses=error_responses(*READ),
+    responses=error_responses(*READ, *KEYED),
 )
 async def replay_webhook_message(
-    message_id: MessageId, user: CurrentUser, needs: Needs
+    message_id: MessageId, user: CurrentUser, needs: Needs, claim: Claimed
 ) -> MessageQueued:
     """Send a message again now, whatever became of it, with the whole schedule behind it.
 
@@ -133,7 +140,14 @@ async def replay_webhook_message(
     """
     event, endpoint = delivery_of(message_id)
     delivery = Delivery(event_id=event, endpoint_id=endpoint, user_id=user.id)
+    told: list[Delivery] = []
     async with needs.database.write() as tx:
-        await tx.webhooks.revive(delivery)
-    await send_now(needs, delivery)
-    return MessageQueued(message_id=delivery.id, status=MessageState.PENDING)
+
+        async def revive() -> dict[str, Any]:
+            await tx.webhooks.revive(delivery)
+            told.append(delivery)
+            return queued(delivery)
+
+        answer = await once(tx, user.id, claim.over(), ACCEPTED, revive)
+    await send_all(needs, told)
+    return MessageQueued.model_validate(answer)

@@ -131,5 +131,8 @@ def _response(status: int) -> dict[str, Any]:
 READ: Final = (401, 404, 429, 503)
 """Errors of reading one thing."""
 
+KEYED: Final = (400, 409, 422)
+"""Errors of an ``Idempotency-Key``: none at all, in flight, used for another request."""
+
 LIST: Final = (400, 401, 429, 503)
 """Errors of reading a page."""
