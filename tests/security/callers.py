@@ -1,0 +1,68 @@
+"""Everybody who can come to a route, right or wrong."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy import delete
+
+from api.principals import CRON_HEADER, SERVICE_HEADER
+from store.schema import space_members
+from tests.api.front import Front, User
+from tests.security.things import Things
+
+SERVICE: Final = "service-key-of-a-test"
+CRON: Final = "cron-key-of-a-test"
+EVERY_KEY: Final[Mapping[str, Any]] = {
+    "SERVICE_KEY": SERVICE,
+    "INTERNAL_API_KEY": CRON,
+    "AZURE_SPEECH_WEBHOOK_SECRET": "secret-of-a-test",
+    "AZURE_EVENTS_KEY": "events-key-of-a-test",
+}
+
+Caller = Mapping[str, str]
+"""The headers somebody sends."""
+
+
+def strangers(front: Front, owner: User) -> dict[str, Caller]:
+    """Those who show nothing that is believed, although they name the owner."""
+    return {
+        "anonymous": {},
+        "garbage": {"Authorization": "Bearer garbage"},
+        "expired": front.user(owner.id, expires_in=-60).headers,
+        "audience": front.user(owner.id, audience="somebody-else").headers,
+    }
+
+
+async def users(front: Front, owner: User, things: Things) -> dict[str, Caller]:
+    """Another user, a former and a present member of a space with the memos in it, the owner."""
+    other, former, member = front.user(), front.user(), front.user()
+    for memo_id in (things["memo_id"], things["other_memo_id"]):
+        memo = {"memoId": memo_id, "memo": {"user_id": owner.id}}
+        await front.share(memo, member)
+        space_id = await front.share(memo, former)
+        await leave(front, space_id, former)
+    return {
+        "other": other.headers,
+        "former": former.headers,
+        "member": member.headers,
+        "owner": owner.headers,
+    }
+
+
+async def leave(front: Front, space_id: str, user: User) -> None:
+    """Take a user out of a space."""
+    gone = delete(space_members).where(
+        space_members.c.space_id == space_id, space_members.c.user_id == user.id
+    )
+    async with front.database.write() as tx:
+        await tx.session.run(gone)
+
+
+def keys() -> dict[str, Caller]:
+    """Holders of a shared key, and who guesses one; the wrong one of each is the other's."""
+    return {
+        "svc-": {SERVICE_HEADER: CRON},
+        "svc": {SERVICE_HEADER: SERVICE},
+        "cron-": {CRON_HEADER: SERVICE},
+        "cron": {CRON_HEADER: CRON},
+    }
