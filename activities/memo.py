@@ -68,7 +68,9 @@ class MemoActivities:
                 said = await tx.outside.transcript(job.job_id, job.user_id)
             if said is not None:
                 price = transcription_price(await seconds_of(tx, job, said))
-            held = await tx.credits.hold(job.user_id, job.job_id, key, price)
+            held = await tx.credits.hold(
+                job.user_id, job.job_id, key, price, space_id=job.space_id
+            )
             await tx.memos.set_processing(
                 job.memo_id, job.user_id, TRANSCRIPTION, MemoStatus.PROCESSING
             )
@@ -204,11 +206,17 @@ async def _announce(
 async def announce_low(
     tx: Transaction, user_id: str, charge: Charge, threshold: int
 ) -> tuple[Delivery, ...]:
-    """Tell that the balance fell below the threshold, if it was this charge that took it there."""
+    """Tell that the balance fell below the threshold, if it was this charge that took it there.
+
+    Told is whose balance it is: of a space's, its owner.
+    """
     low = credits_low(charge, threshold)
     if low is None:
         return ()
-    return await tx.webhooks.announce(user_id, WebhookEvent.CREDITS_LOW, low, subject=charge.key)
+    told = user_id if charge.space_id is None else await tx.spaces.owner(charge.space_id)
+    if told is None:
+        return ()
+    return await tx.webhooks.announce(told, WebhookEvent.CREDITS_LOW, low, subject=charge.key)
 
 
 def reason(failure: JobFailure | None) -> dict[str, str]:

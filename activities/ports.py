@@ -21,6 +21,7 @@ from activities.row_ports import (
     Media,
     Memories,
     Memos,
+    Spaces,
     Transcripts,
 )
 from activities.upload_ports import Uploads
@@ -75,6 +76,10 @@ class Transaction(Protocol):
     @property
     def credits(self) -> Credits:
         """Credits within this transaction."""
+
+    @property
+    def spaces(self) -> Spaces:
+        """Spaces within this transaction."""
 
     @property
     def idempotency(self) -> Keys:

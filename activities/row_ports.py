@@ -288,11 +288,16 @@ class Language(Protocol):
 class Credits(Protocol):
     """The two-phase ledger: hold, then settle or release; every row unique per (job, step)."""
 
-    async def hold(self, user_id: str, job_id: str, key: str, amount: int) -> int:
+    async def hold(
+        self, user_id: str, job_id: str, key: str, amount: int, *, space_id: str | None = None
+    ) -> int:
         """Hold credits for a job; the same key again changes nothing. Returns what is held.
 
+        The space pays if it is set to, the user is a member, and so many are free there; the user
+        does otherwise. That is decided here once: what ends the hold goes to the same account.
+
         Raises:
-            InsufficientCredits: fewer are free.
+            InsufficientCredits: fewer are free to the user.
         """
 
     async def adjust_hold(self, user_id: str, job_id: str, key: str, amount: int) -> int:
@@ -318,6 +323,13 @@ class Credits(Protocol):
 
     async def release(self, user_id: str, job_id: str, key: str) -> int:
         """End the job's open hold without a charge; returns what was released, 0 for none."""
+
+
+class Spaces(Protocol):
+    """Who owns what several share."""
+
+    async def owner(self, space_id: str) -> str | None:
+        """Id of its owner; none: there is no such space."""
 
 
 class Keys(Protocol):

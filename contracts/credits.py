@@ -1,4 +1,4 @@
-"""What is known of a user's credits."""
+"""What is known of the credits of users and spaces."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ LOW_BELOW: Final = 20
 
 
 class Balance(Value):
-    """A user's account, in credits.
+    """An account, in credits.
 
     Attributes:
         credits: earned and not spent; what is held is still among them.
@@ -30,10 +30,15 @@ class Balance(Value):
 
 
 class JobCredits(Value):
-    """What a job holds now, and what it has been charged in its life."""
+    """What a job holds now, and what it has been charged in its life.
+
+    Attributes:
+        space_id: the space whose account that is about; none: its user's own.
+    """
 
     held: int = 0
     charged: int = 0
+    space_id: str | None = None
 
 
 class Charge(Value):
@@ -43,11 +48,13 @@ class Charge(Value):
         key: of its entry in the ledger.
         amount: credits; zero when it had been charged before.
         balance: of the account right after it; none when nothing was done.
+        space_id: the space that paid; none: the user did.
     """
 
     key: str
     amount: int = 0
     balance: int | None = None
+    space_id: str | None = None
 
     def fell_below(self, threshold: int) -> bool:
         """Whether this very charge took the balance below: of all charges one does, in one fall.
@@ -80,6 +87,7 @@ class EntryKind(StrEnum):
     RELEASE = "release"
     REFUND = "refund"
     CONSUME = "consume"
+    RETURN = "return"
 
 
 class CreditEntry(Value):
@@ -89,6 +97,7 @@ class CreditEntry(Value):
         amount: credits it is about, never negative; the deltas say what became of them.
         balance_delta: what it added to the balance.
         held_delta: what it added to the credits held.
+        user_id: who spent; none where a space was given something.
     """
 
     id: int
@@ -101,6 +110,7 @@ class CreditEntry(Value):
     job_id: str | None = None
     step: str | None = None
     metadata: dict[str, Any] | None = None
+    user_id: str | None = None
     created_at: datetime
 
 

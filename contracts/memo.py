@@ -44,6 +44,7 @@ class MemoJob(Value):
         announced: webhook messages that tell of the new memo.
         blueprint_id: memories are made by this blueprint when there is a transcript; it was
             checked that the owner may use it.
+        space_id: the space it was made in, which may pay for it.
     """
 
     job_id: str
@@ -60,6 +61,7 @@ class MemoJob(Value):
     heartbeat_seconds: float = 60.0
     announced: tuple[Delivery, ...] = ()
     blueprint_id: str | None = None
+    space_id: str | None = None
 
 
 class FetchedAudio(Value):

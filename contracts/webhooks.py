@@ -79,17 +79,22 @@ class MemoEventData(Value):
 
 
 class CreditsLowData(Value):
-    """The balance fell below the threshold of the settings."""
+    """The balance fell below the threshold of the settings.
+
+    Attributes:
+        space_id: whose balance it is; the user's own when there is none.
+    """
 
     credits: int
     threshold: int
+    space_id: str | None = None
 
 
 def credits_low(charge: Charge, threshold: int) -> CreditsLowData | None:
     """What is to be told of a charge; nothing unless the balance fell below by it."""
     if charge.balance is None or not charge.fell_below(threshold):
         return None
-    return CreditsLowData(credits=charge.balance, threshold=threshold)
+    return CreditsLowData(credits=charge.balance, threshold=threshold, space_id=charge.space_id)
 
 
 class TestData(Value):

@@ -4,18 +4,21 @@ Every change is one entry with a key of its own, one hold row and one account ro
 transaction. The hold's row decides whether a thing was done before, the account's row whether it
 can be paid: both in the condition of one ``UPDATE``, so any number of jobs at once never overdraw.
 ``ledger.py`` has the same rules as constraints. Locks are always taken in that order.
+
+Who pays, the user or a space the user belongs to, is decided with the hold and stands in its row:
+what ends or corrects it goes to the same account, whatever has become of the space meanwhile.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import and_, bindparam, case, delete, exists, func, select, true, update
+from sqlalchemy import and_, bindparam, delete, exists, func, select, true, update
 
 from contracts.credits import Charge, EntryKind, JobCredits, OpenHold
 from contracts.errors import Conflict
 from contracts.jobs import ENDS
 from store.columns import spelled
-from store.credit_accounts import Accounts
+from store.credit_accounts import Accounts, Payer
 from store.expressions import unless_there
 from store.ledger import (
     IS_OPEN,
@@ -51,7 +54,7 @@ _SETTLE: Final = (
         ended_at=bindparam("now"),
         ended_by=bindparam("by"),
     )
-    .returning(_HOLD.amount)
+    .returning(_HOLD.amount, _HOLD.space_id)
 )
 _UNSETTLE: Final = (
     update(credit_holds)
@@ -62,24 +65,29 @@ _RELEASE: Final = (
     update(credit_holds)
     .where(_OWN_OPEN)
     .values(state=RELEASED, ended_at=bindparam("now"), ended_by=bindparam("by"))
-    .returning(_HOLD.amount)
+    .returning(_HOLD.amount, _HOLD.space_id)
 )
 _ADJUST: Final = (
     update(credit_holds)
     .where(_OWN_OPEN, func.coalesce(_HOLD.adjusted_by, "") != bindparam("by"))
     .values(amount=bindparam("new_amount"), amount_before=_HOLD.amount, adjusted_by=bindparam("by"))
-    .returning(_HOLD.amount_before)
+    .returning(_HOLD.amount_before, _HOLD.space_id)
 )
 _UNADJUST: Final = (
     update(credit_holds).where(_OWN_OPEN).values(amount=_HOLD.amount_before, adjusted_by=None)
 )
+_PAID_BY: Final = (
+    update(credit_holds)
+    .where(_HOLD.key == bindparam("own_key"), _OWN_OPEN)
+    .values(space_id=bindparam("payer"))
+)
 _FORGET_HOLD: Final = delete(credit_holds).where(_HOLD.key == bindparam("own_key"))
 _HELD: Final = select(func.coalesce(func.sum(_HOLD.amount), 0)).where(_OWN_OPEN)
-_OF_JOB: Final = select(
-    func.coalesce(func.sum(case((_HOLD.state == OPEN, _HOLD.amount), else_=0)), 0).label("held"),
-    func.coalesce(func.sum(_HOLD.charged), 0).label("charged"),
-    func.coalesce(func.sum(case((_HOLD.state == SETTLED, 1), else_=0)), 0).label("settled"),
-).where(_HOLD.job_id == bindparam("own_job"), _HOLD.user_id == bindparam("own_user"))
+_OF_JOB: Final = select(_HOLD.state, _HOLD.amount, _HOLD.charged, _HOLD.space_id).where(
+    _HOLD.job_id == bindparam("own_job"),
+    _HOLD.user_id == bindparam("own_user"),
+    _HOLD.state != spelled(RELEASED),
+)
 
 # Looked up row by row: few holds are open, and there are many jobs. Null: not there at all.
 _JOB_ENDED: Final = (
@@ -93,13 +101,17 @@ _LEFT_OVER: Final = select(_HOLD.key, _HOLD.user_id, _HOLD.job_id, _HOLD.amount)
 class Credits(Accounts):
     """The ledger, inside a transaction: accounts, and what jobs hold and are charged."""
 
-    async def hold(self, user_id: str, job_id: str, key: str, amount: int) -> int:
+    async def hold(
+        self, user_id: str, job_id: str, key: str, amount: int, *, space_id: str | None = None
+    ) -> int:
         """Hold credits for a job; the same key again changes nothing. Returns what is held.
 
-        A job that has an open hold keeps that one, whatever the key.
+        The space is charged if it pays for its members, the user is one, and so many are free
+        there: all of it now, and never looked at again. The user is otherwise. A job that has an
+        open hold keeps that one, whatever the key.
 
         Raises:
-            InsufficientCredits: fewer are free; nothing is written.
+            InsufficientCredits: fewer are free to the user; nothing is written.
         """
         row = {
             "key": key,
@@ -112,10 +124,16 @@ class Credits(Accounts):
         }
         if not await self._session.run(_OPEN_HOLD[self._session.dialect], row):
             return await self._held(user_id, job_id)
-        if not await self._set_aside(user_id, amount):
-            await self._session.run(_FORGET_HOLD, {"own_key": key})
-            raise await self._short(user_id, amount)
-        await self._entry(user_id, key, EntryKind.HOLD, amount, held_delta=amount, job_id=job_id)
+        payer = Payer(user_id, space_id)
+        if space_id is not None and await self._set_aside_by_space(payer, amount):
+            own = {"own_user": user_id, "own_job": job_id, "own_key": key, "payer": space_id}
+            await self._session.run(_PAID_BY, own)
+        else:
+            payer = Payer(user_id)
+            if not await self._set_aside(payer, amount):
+                await self._session.run(_FORGET_HOLD, {"own_key": key})
+                raise await self._short(payer, amount)
+        await self._entry(payer, key, EntryKind.HOLD, amount, held_delta=amount, job_id=job_id)
         return amount
 
     async def _held(self, user_id: str, job_id: str) -> int:
@@ -130,17 +148,17 @@ class Credits(Accounts):
             Conflict: ``hold_ended``, nothing is held for the job.
         """
         own = {"own_user": user_id, "own_job": job_id}
-        before = await self._session.value(_ADJUST, {**own, "by": key, "new_amount": amount})
-        if before is None:
+        held = await self._session.row(_ADJUST, {**own, "by": key, "new_amount": amount})
+        if held is None:
             return await self._unadjusted(user_id, job_id)
-        more = amount - before
+        payer, more = Payer(user_id, held.space_id), amount - held.amount_before
         if not more:
             return amount
-        if not await self._set_aside(user_id, more):
+        if not await self._set_aside(payer, more):
             await self._session.run(_UNADJUST, own)
-            raise await self._short(user_id, amount, before)
+            raise await self._short(payer, amount, held.amount_before)
         kind = EntryKind.HOLD if more > 0 else EntryKind.RELEASE
-        await self._entry(user_id, key, kind, abs(more), held_delta=more, job_id=job_id)
+        await self._entry(payer, key, kind, abs(more), held_delta=more, job_id=job_id)
         return amount
 
     async def _unadjusted(self, user_id: str, job_id: str) -> int:
@@ -155,26 +173,25 @@ class Credits(Accounts):
         """Charge ``amount`` and end the hold; once per job, whatever the round.
 
         Of zero when the job has been charged before. A job that holds nothing is charged from
-        what is free.
+        what is free to its user.
 
         Raises:
             InsufficientCredits: more than was held, and that is not free; nothing is written.
         """
         own = {"own_user": user_id, "own_job": job_id}
         values = {**own, "price": amount, "by": key, "now": self._session.now}
-        freed = await self._session.value(_SETTLE, values)
-        held = freed is not None
-        if not held:
-            if await self._charged_before(user_id, job_id, key, amount):
-                return Charge(key=key)
-            freed = 0
-        balance = await self._charge(user_id, amount, freed)
+        held = await self._session.row(_SETTLE, values)
+        if held is None and await self._charged_before(user_id, job_id, key, amount):
+            return Charge(key=key)
+        freed, space_id = (0, None) if held is None else (held.amount, held.space_id)
+        payer = Payer(user_id, space_id)
+        balance = await self._charge(payer, amount, freed)
         if balance is None:
             undo = (_UNSETTLE, own) if held else (_FORGET_HOLD, {"own_key": key})
             await self._session.run(*undo)
-            raise await self._short(user_id, amount, freed)
+            raise await self._short(payer, amount, freed)
         await self._entry(
-            user_id,
+            payer,
             key,
             EntryKind.SETTLE,
             amount,
@@ -183,7 +200,7 @@ class Credits(Accounts):
             job_id=job_id,
             operation=operation,
         )
-        return Charge(key=key, amount=amount, balance=balance)
+        return Charge(key=key, amount=amount, balance=balance, space_id=space_id)
 
     async def _charged_before(self, user_id: str, job_id: str, key: str, amount: int) -> bool:
         """Whether it was; else the charge is written down as a hold that ended at once."""
@@ -206,17 +223,26 @@ class Credits(Accounts):
     async def release(self, user_id: str, job_id: str, key: str) -> int:
         """End the job's open hold without a charge; returns what it was (0: none was open)."""
         own = {"own_user": user_id, "own_job": job_id, "by": key, "now": self._session.now}
-        freed = await self._session.value(_RELEASE, own)
-        if freed is None:
+        held = await self._session.row(_RELEASE, own)
+        if held is None:
             return 0
-        await self._set_aside(user_id, -freed)
-        await self._entry(user_id, key, EntryKind.RELEASE, freed, held_delta=-freed, job_id=job_id)
-        return int(freed)
+        payer, freed = Payer(user_id, held.space_id), int(held.amount)
+        await self._set_aside(payer, -freed)
+        await self._entry(payer, key, EntryKind.RELEASE, freed, held_delta=-freed, job_id=job_id)
+        return freed
 
     async def of_job(self, user_id: str, job_id: str) -> JobCredits:
-        """What a job holds now, and what it has been charged."""
-        row = await self._session.row(_OF_JOB, {"own_user": user_id, "own_job": job_id})
-        return JobCredits() if row is None else JobCredits(held=row.held, charged=row.charged)
+        """What a job holds now, what it has been charged, and who pays."""
+        rows = await self._session.rows(_OF_JOB, {"own_user": user_id, "own_job": job_id})
+        # At most one of each. Of a job that was charged before, what it holds is given back.
+        said = sorted(rows, key=lambda row: row.state == SETTLED)
+        if not said:
+            return JobCredits()
+        return JobCredits(
+            held=sum(row.amount for row in said if row.state == OPEN),
+            charged=sum(row.charged for row in said),
+            space_id=said[-1].space_id,
+        )
 
     async def left_over(self, *, after: str, limit: int) -> Sequence[OpenHold]:
         """Holds of every owner whose job has ended or is gone, by job after ``after``."""

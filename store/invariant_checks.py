@@ -6,7 +6,19 @@ from itertools import groupby, pairwise
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, Text, and_, cast, exists, func, literal, select
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Text,
+    and_,
+    cast,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from contracts import ids
 from contracts.invariants import Invariant, Violation
@@ -14,6 +26,7 @@ from contracts.jobs import TRANSITIONS, EventType, JobState
 from contracts.language import USES
 from contracts.memo import MemoStatus
 from contracts.webhooks import MessageState
+from store.columns import spelled
 from store.language_tables import language_notes
 from store.ledger import (
     OPEN,
@@ -67,17 +80,19 @@ def _sum(column: ColumnElement[Any], *where: ColumnElement[bool]) -> ColumnEleme
 
 def _accounts(after: Any, now: datetime) -> Select[Any]:  # noqa: ARG001 - as every page
     account, entry, hold = credit_accounts.c, credit_entries.c, credit_holds.c
-    own = entry.user_id == account.user_id
-    held = and_(hold.user_id == account.user_id, hold.state == OPEN)
+    own = entry.account_id == account.account_id
+    by_user = and_(hold.user_id == account.account_id, hold.space_id.is_(None))
+    paid = or_(by_user, hold.space_id == account.account_id)
+    held = and_(paid, hold.state == spelled(OPEN))
     statement = select(
-        account.user_id,
+        account.account_id,
         account.balance,
         account.held,
         _sum(entry.balance_delta, own).label("entries_balance"),
         _sum(entry.held_delta, own).label("entries_held"),
         _sum(hold.amount, held).label("holds"),
     )
-    return _from(statement, account.user_id, after)
+    return _from(statement, account.account_id, after)
 
 
 def _judge_accounts(rows: Rows) -> Iterator[Violation]:
@@ -88,11 +103,19 @@ def _judge_accounts(rows: Rows) -> Iterator[Violation]:
             (row.held != row.holds, "The open holds do not add up to what is held"),
             (not 0 <= row.held <= row.balance, "More is held than there is"),
         )
-        yield from _said(Invariant.LEDGER, row.user_id, broken)
+        yield from _said(Invariant.LEDGER, row.account_id, broken)
 
 
 def _holds(after: Any, now: datetime) -> Select[Any]:  # noqa: ARG001 - as every page
     hold, entry = credit_holds.c, credit_entries.c
+    account = func.coalesce(hold.space_id, hold.user_id)
+    end = and_(
+        entry.account_id == account, entry.key == hold.ended_by, entry.user_id == hold.user_id
+    )
+    of_payers_kind = and_(
+        credit_accounts.c.account_id == account,
+        credit_accounts.c.is_space == hold.space_id.is_not(None),
+    )
     statement = (
         select(
             hold.key,
@@ -103,9 +126,10 @@ def _holds(after: Any, now: datetime) -> Select[Any]:  # noqa: ARG001 - as every
             entry.balance_delta,
             entry.held_delta,
             exists().where(transcripts.c.job_id == hold.job_id).label("transcribed"),
+            exists().where(of_payers_kind).label("payer"),
         )
         .outerjoin(jobs, jobs.c.id == hold.job_id)
-        .outerjoin(credit_entries, and_(entry.user_id == hold.user_id, entry.key == hold.ended_by))
+        .outerjoin(credit_entries, end)
     )
     return _from(statement, hold.key, after)
 
@@ -124,6 +148,7 @@ def _judge_holds(rows: Rows) -> Iterator[Violation]:
         broken = (
             (wrong_end, "No entry tells how the hold ended"),
             (row.state == RELEASED and row.charged, "A released hold was charged"),
+            (not row.payer, "Whoever pays has no account"),
         )
         yield from _said(Invariant.LEDGER, row.key, broken)
         broken = (
@@ -294,7 +319,7 @@ def _said(
 
 
 CHECKS: Final = (
-    Check(_accounts, "user_id", _judge_accounts),
+    Check(_accounts, "account_id", _judge_accounts),
     Check(_holds, "key", _judge_holds),
     Check(_overdue, "id", _judge_overdue),
     Check(_jobs, "id", _judge_jobs),

@@ -1,13 +1,15 @@
 """The tables about money: a two-phase ledger.
 
-``credit_entries`` is only ever added to. At any time, per account: the sum of ``balance_delta`` is
-``balance``, the sum of ``held_delta`` is ``held``, and ``held`` is what the open holds amount to.
+An account belongs to a user or to a space and has its owner's id. ``credit_entries`` is only ever
+added to. At any time, per account: the sum of ``balance_delta`` is ``balance``, the sum of
+``held_delta`` is ``held``, and ``held`` is what the open holds amount to.
 """
 
 from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -17,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 from store.columns import METADATA, Id, Json, Moment, Words, spelled
@@ -28,13 +31,14 @@ RELEASED: Final = "released"
 credit_accounts = Table(
     "credit_accounts",
     METADATA,
-    Column("user_id", Id, primary_key=True),
+    Column("account_id", Id, primary_key=True),  # id of the user, or of the space
     Column("balance", Integer, nullable=False),
     Column("held", Integer, nullable=False),
     Column("total_earned", Integer, nullable=False),
     Column("total_spent", Integer, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    Column("is_space", Boolean, nullable=False, server_default=false()),
     CheckConstraint("held >= 0 AND held <= balance", name="covered"),
     CheckConstraint("total_earned - total_spent = balance", name="balanced"),
 )
@@ -53,6 +57,7 @@ credit_holds = Table(
     Column("ended_by", String(255)),  # key of the entry that settled or released it
     Column("created_at", Moment, nullable=False),
     Column("ended_at", Moment),
+    Column("space_id", Id),  # the space that pays; null: the user
     CheckConstraint("amount >= 0 AND charged >= 0", name="not_negative"),
 )
 IS_OPEN: Final = credit_holds.c.state == spelled(OPEN)
@@ -66,18 +71,14 @@ for name, rows in (("open", IS_OPEN), ("settled", IS_SETTLED)):
         postgresql_where=rows,
         sqlite_where=rows,
     )
-Index(
-    "ix_credit_holds_open",
-    credit_holds.c.user_id,
-    postgresql_where=IS_OPEN,
-    sqlite_where=IS_OPEN,
-)
+for name, payer in (("open", credit_holds.c.user_id), ("open_space", credit_holds.c.space_id)):
+    Index(f"ix_credit_holds_{name}", payer, postgresql_where=IS_OPEN, sqlite_where=IS_OPEN)
 
 credit_entries = Table(
     "credit_entries",
     METADATA,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
-    Column("user_id", Id, ForeignKey(credit_accounts.c.user_id), nullable=False),
+    Column("account_id", Id, ForeignKey(credit_accounts.c.account_id), nullable=False),
     Column("key", String(255), nullable=False),
     Column("kind", String(20), nullable=False),
     Column("amount", Integer, nullable=False),
@@ -89,6 +90,7 @@ credit_entries = Table(
     Column("step", String(40)),
     Column("metadata", Json),
     Column("created_at", Moment, nullable=False),
-    UniqueConstraint("user_id", "key"),
-    Index("ix_credit_entries_page", "user_id", "id"),
+    Column("user_id", Id),  # who spent; null where nobody did: what a space was given
+    UniqueConstraint("account_id", "key"),
+    Index("ix_credit_entries_page", "account_id", "id"),
 )

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    false,
     text,
 )
 
@@ -97,6 +98,8 @@ spaces = Table(
     Column("owner_id", Id, nullable=False, index=True),
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment, nullable=False),
+    # Ours: whether it pays for its members' memos.
+    Column("pays", Boolean, nullable=False, server_default=false()),
 )
 
 space_members = Table(

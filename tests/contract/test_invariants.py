@@ -118,14 +118,16 @@ BREAKS: dict[str, tuple[Change, Invariant]] = {
     "a balance nobody earned": (
         lambda job: (
             update(credit_accounts)
-            .where(credit_accounts.c.user_id == job.user_id)
+            .where(credit_accounts.c.account_id == job.user_id)
             .values(balance=999, total_earned=1003)
         ),
         Invariant.LEDGER,
     ),
     "credits held by nobody": (
         lambda job: (
-            update(credit_accounts).where(credit_accounts.c.user_id == job.user_id).values(held=1)
+            update(credit_accounts)
+            .where(credit_accounts.c.account_id == job.user_id)
+            .values(held=1)
         ),
         Invariant.LEDGER,
     ),

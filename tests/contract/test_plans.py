@@ -102,15 +102,15 @@ def rows_of(number: int) -> Iterator[tuple[Table, dict[str, Any]]]:
     yield schema.profiles, {"user_id": user, "app_settings": {}, "updated_at": at}
     yield schema.memo_counts, {"user_id": user, "memos": 1}
     yield ledger.credit_accounts, {
-        "user_id": user, "balance": 150, "held": 0, "total_earned": 150, "total_spent": 0, **times
+        "account_id": user, "balance": 150, "held": 0, "total_earned": 150, "total_spent": 0, **times
     }  # fmt: skip
     yield ledger.credit_holds, {
         "key": f"{job}:hold", "user_id": user, "job_id": job, "amount": 2, "charged": 2,
         "state": "open" if number % 50 == 0 else "settled", "created_at": at,
     }  # fmt: skip
     yield ledger.credit_entries, {
-        "user_id": user, "key": f"{job}:hold", "kind": "hold", "amount": 2, "balance_delta": 0,
-        "held_delta": 2, "created_at": at,
+        "account_id": user, "user_id": user, "key": f"{job}:hold", "kind": "hold", "amount": 2,
+        "balance_delta": 0, "held_delta": 2, "created_at": at,
     }  # fmt: skip
 
 
@@ -315,6 +315,7 @@ def has_owner(statement: str) -> bool:
     return (
         statement.startswith("INSERT")
         or "user_id = " in statement
+        or "account_id = " in statement
         or "principal = " in statement
         or any(part in statement for part in every.values())
     )
