@@ -172,7 +172,7 @@ async def assemble(
     engines = engines or await open_engines(settings, stack)
     storage = open_files(settings.storage_setup, stack)
     files = storage.files
-    low_below = settings.credits.credits_low_below
+    low_below, prices = settings.credits.credits_low_below, settings.prices
     memo = MemoActivities(database, files, low_below)
     audio = AudioActivities(
         database=database,
@@ -192,6 +192,7 @@ async def assemble(
         tools=engines.tools,
         transcribers=engines.transcribers,
         bounds=bounds,
+        prices=prices,
     )
     batch = BatchActivities(
         database=database,
@@ -199,6 +200,7 @@ async def assemble(
         engines=engines.batches,
         bounds=bounds,
         poll_seconds=settings.azure.batch_poll_seconds,
+        prices=prices,
     )
     outside = OutsideActivities(database)
     strangers, seals = open_outside(settings, stack), Seals(settings.temporal.payload_keys)
@@ -212,8 +214,8 @@ async def assemble(
             max_bytes=settings.limits.max_upload_mb << 20, tries=settings.egress.fetch_tries
         ),
     )
-    headline = HeadlineActivities(database, engines.language)
-    language = LanguageActivities(database, engines.language, bounds, low_below)
+    headline = HeadlineActivities(database, engines.language, prices)
+    language = LanguageActivities(database, engines.language, bounds, low_below, prices)
     blueprint = BlueprintActivities(database)
     endings = Endings(database, memo, language)
     erase = EraseActivities(database, files, jobs, endings)

@@ -12,6 +12,7 @@ from activities.transcription import FREE_TRIES, TierBounds, check_lost
 from activities.vendor_call import VendorCall
 from contracts import ids
 from contracts.batch import BatchState, JobOwner, VendorJob, staging_key
+from contracts.costs import NOTHING, UNPRICED, Metered, Prices, audio
 from contracts.errors import (
     NoSpeech,
     NotThereYet,
@@ -57,12 +58,14 @@ class BatchActivities:
         engines: Mapping[str, BatchEngine],
         bounds: TierBounds,
         poll_seconds: float,
+        prices: Prices = UNPRICED,
     ) -> None:
         self._database = database
         self._files = files
         self._engines = engines
         self._bounds = bounds
         self._poll_seconds = poll_seconds
+        self._prices = prices
 
     @activity.defn(name="submit_batch")
     async def submit(self, order: TranscribeTier) -> SubmittedBatch:
@@ -74,7 +77,7 @@ class BatchActivities:
         """
         job, engine = order.job, self._engine(order)
         async with self._database.write() as tx:
-            call, tries = await VendorCall.begin(self._database, tx, order)
+            call, tries = await VendorCall.begin(self._database, tx, order, self._prices)
         try:
             check_lost(tries, FREE_TRIES)
             async with alive(self._database, job.job_id, job.user_id):
@@ -83,7 +86,8 @@ class BatchActivities:
             after = self._bounds.after(failure, tries.busy + 1)
             found = await _made_after_all(order, engine) if after.final else None
             if found is None:
-                await call.failed(failure)
+                # A job that was made all the same is found, and paid for, by the next attempt.
+                await call.failed(failure, NOTHING)
                 raise after from failure
             vendor_job = found
         await self._keep(order, engine, vendor_job)
@@ -134,7 +138,7 @@ class BatchActivities:
             recorded = await tx.transcripts.find(job.job_id, job.user_id)
         if recorded is not None:
             return recorded
-        call = VendorCall(self._database, tier, order.submitted.number)
+        call = VendorCall(self._database, tier, order.submitted.number, self._prices)
         try:
             # A worker that dies in a look is missed in a minute, not when its time is over.
             async with alive(self._database, job.job_id, job.user_id, _times_away):
@@ -151,7 +155,9 @@ class BatchActivities:
         except ProviderFailure as failure:
             after = self._after(failure)
             if after.final:
-                await call.failed(failure)
+                # The job of a vendor that is away goes on.
+                busy = isinstance(failure, ProviderBusy)
+                await call.failed(failure, call.took if busy else None)
             raise after from failure
         return await call.succeeded(transcript)
 
@@ -187,7 +193,13 @@ class BatchActivities:
         async with self._database.write() as tx:
             # Of a job that was cancelled, or whose time was over while it was waited for.
             await tx.attempts.end_open(
-                job.job_id, job.user_id, order.tier.name, AttemptOutcome.CANCELLED
+                job.job_id,
+                job.user_id,
+                order.tier.name,
+                AttemptOutcome.CANCELLED,
+                bill=self._prices.bill(
+                    Metered.TRANSCRIPTION, order.tier.name, audio(order.facts.seconds)
+                ),
             )
         # Each goes whether or not the other can be had now.
         gone, failed = 0, None

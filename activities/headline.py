@@ -9,6 +9,7 @@ from activities.liveness import alive
 from activities.memo import HEADLINE
 from activities.ports import Database
 from activities.workbook import JobWorkbook
+from contracts.costs import UNPRICED, Prices
 from contracts.errors import ProviderFailure
 from contracts.headline import Headline
 from contracts.jobs import Step
@@ -20,9 +21,10 @@ from contracts.memo import HeadlineMemo, HeadlineRef, MemoJob, MemoStatus
 class HeadlineActivities:
     """Asks a language model for a headline and writes it on the memo."""
 
-    def __init__(self, database: Database, model: LanguageModel) -> None:
+    def __init__(self, database: Database, model: LanguageModel, prices: Prices = UNPRICED) -> None:
         self._database = database
         self._model = model
+        self._prices = prices
 
     @activity.defn(name="headline")
     async def headline(self, order: HeadlineMemo) -> HeadlineRef:
@@ -46,6 +48,7 @@ class HeadlineActivities:
             round=job.round,
             step=Step.HEADLINE,
             fresh=job.round == 1 and activity.info().attempt == 1,
+            prices=self._prices,
         )
         try:
             async with alive(self._database, job.job_id, job.user_id):

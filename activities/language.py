@@ -15,6 +15,7 @@ from activities.ports import Database, Transaction
 from activities.transcription import TierBounds
 from activities.workbook import JobWorkbook
 from contracts import ids
+from contracts.costs import UNPRICED, Prices
 from contracts.credits import LOW_BELOW
 from contracts.errors import Conflict, NotFound, ProviderBusy, ProviderFailure
 from contracts.headline import Headline
@@ -80,11 +81,13 @@ class LanguageActivities:
         model: LanguageModel,
         bounds: TierBounds,
         credits_low_below: int = LOW_BELOW,
+        prices: Prices = UNPRICED,
     ) -> None:
         self._database = database
         self._model = model
         self._bounds = bounds
         self._low_below = credits_low_below
+        self._prices = prices
 
     @activity.defn(name="reserve_language")
     async def reserve_language(self, job: LanguageJob) -> LanguageReserved:
@@ -144,6 +147,7 @@ class LanguageActivities:
             step=Step.WRITE,
             fresh=job.round == 1 and activity.info().attempt == 1,
             tries=self._bounds.tries,
+            prices=self._prices,
         )
 
     async def _ask(self, use: Use, request: LanguageRequest, book: JobWorkbook) -> Written[Any]:

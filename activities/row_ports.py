@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from contracts.audio import AudioFacts, MediaKind, OwnedKey
 from contracts.blueprint import Blueprint
+from contracts.costs import UNKNOWN, Bill
 from contracts.credits import Charge, JobCredits, OpenHold
 from contracts.headline import Headline
 from contracts.jobs import EventType, JobFailure, JobState, StaleJob, Step
@@ -102,11 +103,15 @@ class Attempts(Protocol):
         round: int,  # noqa: A002 - the name the job has for it
         *,
         chunk: int | None = None,
+        bill: Bill = UNKNOWN,
     ) -> int:
         """Write the attempt before the vendor is called; returns its number within the job.
 
         An attempt of the same tier and chunk that never ended (its worker died) is closed first,
         as ``failed`` with ``worker_lost``.
+
+        Args:
+            bill: what it costs should its end never be written.
         """
 
     async def begin_beside(
@@ -117,6 +122,7 @@ class Attempts(Protocol):
         *,
         round: int,  # noqa: A002 - as above
         step: Step,
+        bill: Bill = UNKNOWN,
     ) -> int:
         """Write an attempt that closes no other: calls of a language model may overlap."""
 
@@ -131,6 +137,7 @@ class Attempts(Protocol):
         *,
         round: int,  # noqa: A002 - as above
         step: Step,
+        bill: Bill = UNKNOWN,
     ) -> None:
         """Write a call that is over and cost nothing: it did not have to be written before."""
 
@@ -144,8 +151,13 @@ class Attempts(Protocol):
         seconds: float,
         code: str | None = None,
         message: str | None = None,
+        bill: Bill | None = None,
     ) -> None:
-        """Write how it ended; ``seconds`` is the time the call took."""
+        """Write how it ended; ``seconds`` is the time the call took.
+
+        Args:
+            bill: what it took; none: as it was written when it began.
+        """
 
     async def tries(
         self,
@@ -171,6 +183,7 @@ class Attempts(Protocol):
         provider: str | None = None,
         code: str | None = None,
         message: str | None = None,
+        bill: Bill | None = None,
     ) -> bool:
         """End the attempt of a tier that still runs, by our clock; false when none does."""
 

@@ -13,6 +13,7 @@ from activities.ports import Database, Files, MediaTools, Transcriber
 from activities.vendor_call import VendorCall
 from contracts import wav
 from contracts.chunks import Chunk, join_at_seams
+from contracts.costs import UNPRICED, Prices, Units
 from contracts.errors import NoSpeech, NotFound, ProviderBusy, ProviderFailure, ProviderOut
 from contracts.jobs import Step
 from contracts.memo import HeardChunk, JoinChunks, MemoJob, TranscribeTier
@@ -75,12 +76,14 @@ class TranscriptionActivities:
         tools: MediaTools,
         transcribers: Mapping[str, Transcriber],
         bounds: TierBounds,
+        prices: Prices = UNPRICED,
     ) -> None:
         self._database = database
         self._files = files
         self._tools = tools
         self._transcribers = transcribers
         self._bounds = bounds
+        self._prices = prices
         self._copying = asyncio.Semaphore(COPIES)
 
     @activity.defn(name="transcribe")
@@ -100,11 +103,11 @@ class TranscriptionActivities:
             recorded = await tx.transcripts.find(job.job_id, job.user_id)
             if recorded is not None:
                 return recorded
-            call, tries = await VendorCall.begin(self._database, tx, order)
+            call, tries = await VendorCall.begin(self._database, tx, order, self._prices)
         async with self._answering(call, tries, transcriber):
             # Only an attempt before this one can have left parts.
             kept = await self._kept(order) if call.number > 1 else []
-            parts = await self._listen(order, transcriber, kept)
+            parts = await self._listen(order, transcriber, kept, call)
             transcript = join_parts(parts, order.facts.seconds)
             if not has_speech(transcript):
                 raise NoSpeech("The tier heard no words")
@@ -123,9 +126,9 @@ class TranscriptionActivities:
             for part in await tx.transcripts.parts(job.job_id, job.user_id, CHUNKS):
                 if part.start == chunk.start:
                     return _heard(order, chunk, part)
-            call, tries = await VendorCall.begin(self._database, tx, order)
+            call, tries = await VendorCall.begin(self._database, tx, order, self._prices)
         async with self._answering(call, tries, transcriber):
-            part = await self._listen_to(order, chunk, transcriber)
+            part = await self._listen_to(order, chunk, transcriber, call)
         await call.kept(CHUNKS, part)
         return _heard(order, chunk, part)
 
@@ -181,7 +184,11 @@ class TranscriptionActivities:
             )
 
     async def _listen(
-        self, order: TranscribeTier, transcriber: Transcriber, parts: list[TranscriptPart]
+        self,
+        order: TranscribeTier,
+        transcriber: Transcriber,
+        parts: list[TranscriptPart],
+        call: VendorCall,
     ) -> list[TranscriptPart]:
         """The whole file, from the end of the last part that is kept."""
         job, tier, seconds = order.job, order.tier.name, order.facts.seconds
@@ -192,6 +199,7 @@ class TranscriptionActivities:
             _stream(transcriber, path, order, done) as stream,
         ):
             async for part in stream:
+                call.heard(part)
                 parts.append(part)
                 done = part.end
                 if done < seconds:
@@ -199,7 +207,7 @@ class TranscriptionActivities:
         return parts
 
     async def _listen_to(
-        self, order: TranscribeTier, chunk: Chunk, transcriber: Transcriber
+        self, order: TranscribeTier, chunk: Chunk, transcriber: Transcriber, call: VendorCall
     ) -> TranscriptPart:
         """One chunk, as one part with the times of the whole recording."""
         job, done = order.job, chunk.hears_from
@@ -211,10 +219,12 @@ class TranscriptionActivities:
             try:
                 async with _stream(transcriber, path, order, 0.0) as stream:
                     async for part in stream:
+                        call.heard(part)
                         parts.append(moved(part, chunk.hears_from))
                         done = part.end + chunk.hears_from
-            except NoSpeech:
+            except NoSpeech as silence:
                 parts.clear()
+                call.heard(TranscriptPart(start=0, end=0, units=silence.units or Units()))
         whole = TranscriptPart(
             start=chunk.start,
             end=chunk.end,

@@ -3,7 +3,19 @@
 import time
 from typing import Self
 
+from activities import bills
 from activities.ports import Database, Transaction
+from contracts.costs import (
+    NOTHING,
+    UNPRICED,
+    Bill,
+    Metered,
+    Prices,
+    Units,
+    after_failure,
+    audio,
+    together,
+)
 from contracts.errors import Conflict, Failure, NoSpeech
 from contracts.jobs import Step
 from contracts.memo import TranscribeTier
@@ -18,25 +30,49 @@ class VendorCall:
         number: of the attempt within its job.
     """
 
-    def __init__(self, database: Database, order: TranscribeTier, number: int) -> None:
+    def __init__(
+        self, database: Database, order: TranscribeTier, number: int, prices: Prices = UNPRICED
+    ) -> None:
         self._database = database
         self._job = order.job
         self._tier = order.tier
         self.number = number
         self._began = time.monotonic()
+        self._prices = prices
+        self._sent = audio(order.facts.seconds)
+        self._told: list[Units] = []
 
     @classmethod
     async def begin(
-        cls, database: Database, tx: Transaction, order: TranscribeTier
+        cls,
+        database: Database,
+        tx: Transaction,
+        order: TranscribeTier,
+        prices: Prices = UNPRICED,
     ) -> tuple[Self, Tries]:
-        """Write the attempt; returns it and the tries before it that came to nothing."""
+        """Write the attempt; returns it and the tries before it that came to nothing.
+
+        Should its worker be lost, the attempt counts as if it had been answered. A batch job is
+        looked for by the next attempt, which pays for it then.
+        """
         job, tier = order.job, order.tier
         chunk = None if order.chunk is None else order.chunk.index
-        number = await tx.attempts.begin(
-            job.job_id, job.user_id, tier.name, tier.provider, job.round, chunk=chunk
+        call = cls(database, order, 0, prices)
+        call.number = await tx.attempts.begin(
+            job.job_id,
+            job.user_id,
+            tier.name,
+            tier.provider,
+            job.round,
+            chunk=chunk,
+            bill=call._bill(NOTHING if tier.batch else call._sent),
         )
         tries = await tx.attempts.tries(job.job_id, job.user_id, tier.name, job.round, chunk=chunk)
-        return cls(database, order, number), tries
+        return call, tries
+
+    def heard(self, part: TranscriptPart) -> None:
+        """Take note of what the vendor says a part of its answer took."""
+        self._told.append(part.units)
 
     async def succeeded(self, transcript: Transcript) -> TranscriptRef:
         """Save transcript and attempt together.
@@ -87,11 +123,15 @@ class VendorCall:
         if not lives:
             raise _ended()
 
-    async def failed(self, failure: Failure) -> None:
-        """Write the failure's code and sentence."""
+    async def failed(self, failure: Failure, units: Units | None = None) -> None:
+        """Write the failure's code and sentence.
+
+        Args:
+            units: what it took; none: by the kind of the failure.
+        """
         outcome = AttemptOutcome.EMPTY if isinstance(failure, NoSpeech) else AttemptOutcome.FAILED
         async with self._database.write() as tx:
-            await self._end(tx, outcome, failure)
+            await self._end(tx, outcome, failure, units or after_failure(failure, self.took))
 
     async def cancelled(self) -> None:
         """The job was cancelled, or this worker is being stopped."""
@@ -107,12 +147,26 @@ class VendorCall:
         return True
 
     @property
+    def took(self) -> Units:
+        """What it takes when it is answered: the audio, and what the vendor has said so far."""
+        return together(self._told).over(self._sent)
+
+    def _bill(self, units: Units) -> Bill:
+        return self._prices.bill(Metered.TRANSCRIPTION, self._tier.name, units)
+
+    @property
     def _seconds(self) -> float:
         return round(time.monotonic() - self._began, 3)
 
     async def _end(
-        self, tx: Transaction, outcome: AttemptOutcome, failure: Failure | None = None
+        self,
+        tx: Transaction,
+        outcome: AttemptOutcome,
+        failure: Failure | None = None,
+        units: Units | None = None,
     ) -> None:
+        bill = self._bill(units or self.took)
+        bills.count(self._tier.name, self._tier.provider, bill)
         await tx.attempts.end(
             self._job.job_id,
             self._job.user_id,
@@ -121,6 +175,7 @@ class VendorCall:
             seconds=self._seconds,
             code=failure.code if failure else None,
             message=failure.message if failure else None,
+            bill=bill,
         )
 
 

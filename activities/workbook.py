@@ -9,7 +9,9 @@ they are over, with whatever is written next.
 import asyncio
 from typing import Any
 
+from activities import bills
 from activities.ports import Database, Transaction
+from contracts.costs import UNPRICED, Bill, Metered, Prices
 from contracts.errors import ProviderFailure
 from contracts.jobs import Step
 from contracts.language import ModelCall, Purpose
@@ -24,6 +26,7 @@ class JobWorkbook:
         step: of the calls that write; those that take notes have a step of their own.
         fresh: no run before this one can have left anything.
         tries: how many tries in vain there may be, a lost worker one of them; 0: not counted.
+        prices: of the models.
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class JobWorkbook:
         step: Step,
         fresh: bool,
         tries: int = 0,
+        prices: Prices = UNPRICED,
     ) -> None:
         self._database = database
         self._job_id = job_id
@@ -44,6 +48,7 @@ class JobWorkbook:
         self._step = step
         self._unclosed = not fresh
         self._tries = tries
+        self._prices = prices
         self._given_up = False
         self._numbers: dict[int, int] = {}
         self._over: list[ModelCall] = []
@@ -67,6 +72,7 @@ class JobWorkbook:
                     call,
                     round=self._round,
                     step=self._step_of(call),
+                    bill=self._bill(call),
                 )
         if self._given_up:
             raise ProviderFailure("Workers died in every try", code="worker_lost")
@@ -112,10 +118,17 @@ class JobWorkbook:
         self._over.clear()
 
     async def _close(self, tx: Transaction, call: ModelCall) -> None:
+        bill = self._bill(call)
+        bills.count(call.tier, call.provider, bill)
         number = self._numbers.get(call.number)
         if number is None:
             await tx.attempts.record(
-                self._job_id, self._user_id, call, round=self._round, step=self._step_of(call)
+                self._job_id,
+                self._user_id,
+                call,
+                round=self._round,
+                step=self._step_of(call),
+                bill=bill,
             )
             return
         await tx.attempts.end(
@@ -126,6 +139,7 @@ class JobWorkbook:
             seconds=call.seconds or 0.0,
             code=call.code,
             message=call.message,
+            bill=bill,
         )
 
     async def _close_lost(self, tx: Transaction) -> None:
@@ -137,6 +151,9 @@ class JobWorkbook:
         if lost and self._tries:
             vain = await tx.language.count_vain(self._job_id, self._user_id, self._round)
             self._given_up = vain >= self._tries
+
+    def _bill(self, call: ModelCall) -> Bill:
+        return self._prices.bill(Metered.LANGUAGE, call.tier, call.units)
 
     def _step_of(self, call: ModelCall) -> Step:
         return Step.NOTES if call.purpose is Purpose.NOTES else self._step

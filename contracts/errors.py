@@ -34,7 +34,10 @@ secrets, tokens or signed URLs.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from contracts.costs import Units
 
 
 class Failure(Exception):
@@ -200,10 +203,17 @@ class Unreachable(Unavailable):
 
 
 class ProviderFailure(Failure):
-    """A tier could not serve; its class decides what comes next."""
+    """A tier could not serve; its class decides what comes next.
+
+    Attributes:
+        lost: no answer came to a request that may have been worked on, and is paid for then.
+        units: what the vendor says it took for an answer that was of no use.
+    """
 
     code = "provider_failed"
     final = True
+    lost: bool = False
+    units: "Units | None" = None
 
 
 class ProviderBusy(ProviderFailure):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, Generic, Self, TypeVar
 
+from contracts.costs import Units, tokens
 from contracts.tiers import AttemptOutcome
 from contracts.transcript import Transcript
 from contracts.values import Value
@@ -137,6 +138,13 @@ class Usage(Value):
     output_tokens: int = 0
     characters: int = 0
 
+    @property
+    def units(self) -> Units:
+        """The tokens as units of a bill: no tokens at all is a vendor that counts none."""
+        if not self.input_tokens and not self.output_tokens:
+            return Units()
+        return tokens(self.input_tokens, self.output_tokens)
+
     def __add__(self, other: Self) -> Self:
         """Both together."""
         return type(self)(
@@ -181,6 +189,7 @@ class ModelCall(Value):
         seconds: how long it took.
         code: of the failure (``contracts.errors``).
         message: of the failure; holds no spoken words.
+        units: what the vendor bills it by; while it runs what was sent.
     """
 
     number: int
@@ -193,6 +202,7 @@ class ModelCall(Value):
     code: str | None = None
     message: str | None = None
     usage: Usage = Usage()
+    units: Units = Units()
 
 
 Text = TypeVar("Text", bound=Value)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from contracts.audio import CONVERTED_BYTES_PER_SECOND, AudioFacts
+from contracts.costs import Units
 from contracts.values import Value
 
 BATCH_FROM_SECONDS: Final = 6900.0
@@ -221,6 +222,8 @@ class Attempt(Value):
         outcome: none while it runs.
         chunk: which chunk of a long recording it was about; none: all of it.
         step: of the job, that the call was made in.
+        audio_milliseconds: as the four after it what ``contracts.costs`` says; while it runs the
+            most it may come to.
     """
 
     job_id: str
@@ -235,3 +238,18 @@ class Attempt(Value):
     error_message: str | None = None
     chunk: int | None = None
     step: str = "transcribe"
+    audio_milliseconds: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    characters: int | None = None
+    cost_micros: int | None = None
+
+    @property
+    def units(self) -> Units:
+        """What the vendor bills it by."""
+        return Units(
+            audio_milliseconds=self.audio_milliseconds,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            characters=self.characters,
+        )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from pydantic.dataclasses import dataclass
 
+from contracts.costs import Units
 from contracts.values import SMALL, Value
 
 
@@ -52,12 +53,14 @@ class TranscriptPart(Value):
             the whole audio.
         utterances: offsets are from the beginning of the audio, not of the part.
         words: likewise; empty when the provider has no word times.
+        units: what the provider says it took, beside the audio.
     """
 
     start: float
     end: float
     utterances: tuple[Utterance, ...] = ()
     words: tuple[Word, ...] = ()
+    units: Units = Units()
 
 
 class Transcript(Value):

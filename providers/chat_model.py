@@ -5,6 +5,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from contracts.costs import answered
 from contracts.language import Usage
 from providers import failures
 from providers.prompt_files import Filled
@@ -47,6 +48,12 @@ class ChatModel(Protocol):
 
     async def aclose(self) -> None:
         """Close its connections; safe to call twice."""
+
+
+def reply(provider: str, text: str | None, shape: type[Shape], usage: Usage) -> Reply[Shape]:
+    """The answer as ``parsed``, which is paid for whatever it is."""
+    with answered(usage.units):
+        return Reply(parsed(provider, text, shape), usage)
 
 
 def parsed(provider: str, text: str | None, shape: type[Shape]) -> Shape:

@@ -42,6 +42,8 @@ MALFORMED: Final = (ValueError, TypeError, LookupError, AttributeError)
 NO_MONEY: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 """OpenAI's codes that come with a 429 and do not go away by waiting."""
 
+_NOT_CONNECTED: Final = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
+
 _DELAY: Final = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)s")
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
@@ -120,14 +122,31 @@ def retry_delay(body: object) -> float | None:
         return None
 
 
-def unreachable(provider: str) -> ProviderBusy:
-    """No answer: the connection failed or was cut."""
-    return ProviderBusy(f"{provider} cannot be reached")
+def unreachable(provider: str, error: BaseException | None = None) -> ProviderBusy:
+    """No answer: the connection failed or was cut.
+
+    Args:
+        error: what happened; without a connection nothing was sent, and nothing is paid.
+    """
+    failure = ProviderBusy(f"{provider} cannot be reached")
+    failure.lost = not _never_connected(error)
+    return failure
 
 
-def timed_out(provider: str, seconds: float) -> ProviderBusy:
-    """No answer in time."""
-    return ProviderBusy(f"{provider} did not answer within {seconds:.0f} s")
+def timed_out(provider: str, seconds: float, error: BaseException | None = None) -> ProviderBusy:
+    """No answer in time; ``error`` as above."""
+    failure = ProviderBusy(f"{provider} did not answer within {seconds:.0f} s")
+    failure.lost = not _never_connected(error)
+    return failure
+
+
+def _never_connected(error: BaseException | None) -> bool:
+    """By the names that the libraries of all vendors have for it."""
+    while error is not None:
+        if type(error).__name__ in _NOT_CONNECTED:
+            return True
+        error = error.__cause__
+    return False
 
 
 def unreadable(provider: str) -> ProviderBroken:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
+from contracts.costs import answered
 from contracts.errors import (
     ProviderFailure,
     ProviderOut,
@@ -157,6 +158,20 @@ def said(response: "GenerateContentResponse") -> tuple[str | None, Usage]:
     Raises:
         ProviderBroken: it is truncated or blocked, or of another shape.
     """
+    usage = _usage(response)
+    with answered(usage.units):
+        return _text(response), usage
+
+
+def _usage(response: "GenerateContentResponse") -> Usage:
+    used = response.usage_metadata
+    if used is None:
+        return Usage()
+    output = (used.candidates_token_count or 0) + (used.thoughts_token_count or 0)
+    return Usage(input_tokens=used.prompt_token_count or 0, output_tokens=output)
+
+
+def _text(response: "GenerateContentResponse") -> str:
     feedback = response.prompt_feedback
     if feedback is not None and feedback.block_reason is not None:
         raise failures.unusable(PROVIDER, "blocked")
@@ -169,12 +184,7 @@ def said(response: "GenerateContentResponse") -> tuple[str | None, Usage]:
     if reason != "STOP":
         raise failures.unusable(PROVIDER, "blocked")
     parts = (candidate.content.parts if candidate.content else None) or []
-    text = "".join(part.text for part in parts if part.text and not part.thought)
-    used = response.usage_metadata
-    if used is None:
-        return text, Usage()
-    output = (used.candidates_token_count or 0) + (used.thoughts_token_count or 0)
-    return text, Usage(input_tokens=used.prompt_token_count or 0, output_tokens=output)
+    return "".join(part.text for part in parts if part.text and not part.thought)
 
 
 def refusal(error: "APIError") -> ProviderFailure:

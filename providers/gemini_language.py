@@ -1,7 +1,7 @@
 """Gemini as a language model."""
 
 from contracts.errors import FormatNotTaken, ProviderOut
-from providers.chat_model import Reply, Shape, parsed
+from providers.chat_model import Reply, Shape, reply
 from providers.gemini_client import PROVIDER, Ask, GeminiClient, GeminiServer
 from providers.prompt_files import Filled
 
@@ -59,7 +59,7 @@ class GeminiLanguage:
         except FormatNotTaken as failure:
             # There is no file whose format it could mean: the model or a parameter is no good.
             raise ProviderOut(failure.message) from None
-        return Reply(parsed(PROVIDER, text, shape), usage)
+        return reply(PROVIDER, text, shape, usage)
 
     async def aclose(self) -> None:
         """Close its connections; safe to call twice."""

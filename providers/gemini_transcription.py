@@ -12,10 +12,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from contracts.audio import AudioFacts
+from contracts.costs import answered
 from contracts.errors import FormatNotTaken, NoSpeech, TooLongForProvider
 from contracts.tiers import Capabilities
 from contracts.transcript import TranscriptPart
-from providers.chat_model import parsed
+from providers.chat_model import Reply, reply
 from providers.gemini_answers import TranscriptShape, part_of
 from providers.gemini_client import PROVIDER, Ask, GeminiClient, GeminiServer
 from providers.gemini_files import POLL_SECONDS, GeminiFiles
@@ -100,20 +101,23 @@ class GeminiTranscription:
         if facts.size <= INLINE_BYTES:
             data = await asyncio.to_thread(audio.read_bytes)
             sound = {"inline_data": {"data": data, "mime_type": media_type}}
-            shape = await self._heard(sound, languages)
+            shape, usage = await self._heard(sound, languages)
         else:
             async with self._files.stored(audio, facts.size, media_type) as uri:
                 sound = {"file_data": {"file_uri": uri, "mime_type": media_type}}
-                shape = await self._heard(sound, languages)
-        part = part_of(PROVIDER, shape, facts.seconds, languages, diarization=diarization)
-        if not part.utterances:
-            raise NoSpeech(f"{PROVIDER} heard no speech")
-        yield part
+                shape, usage = await self._heard(sound, languages)
+        with answered(usage.units):
+            part = part_of(PROVIDER, shape, facts.seconds, languages, diarization=diarization)
+            if not part.utterances:
+                raise NoSpeech(f"{PROVIDER} heard no speech")
+        yield part.model_copy(update={"units": usage.units})
 
-    async def _heard(self, sound: dict[str, Any], languages: Sequence[str]) -> TranscriptShape:
+    async def _heard(
+        self, sound: dict[str, Any], languages: Sequence[str]
+    ) -> Reply[TranscriptShape]:
         spoken = f" It may be in {', '.join(languages)}." if languages else ""
         ours = prompt("transcription").filled({"instruction": f"Transcribe this audio.{spoken}"})
-        text, _ = await self._client.generate(
+        text, usage = await self._client.generate(
             Ask(
                 model=self._model,
                 system=ours.system,
@@ -122,7 +126,7 @@ class GeminiTranscription:
                 shape=TranscriptShape,
             )
         )
-        return parsed(PROVIDER, text, TranscriptShape)
+        return reply(PROVIDER, text, TranscriptShape, usage)
 
     async def aclose(self) -> None:
         """Close its connections; safe to call twice."""

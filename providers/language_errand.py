@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
+from contracts.costs import Units, after_failure
 from contracts.errors import Failure
 from contracts.language import LanguageRequest, ModelCall, Purpose, Reading, Source, Usage
 from contracts.reading import lines
@@ -101,7 +102,8 @@ class Errand:
         work: Callable[[], Awaitable[tuple[Result, Usage]]],
     ) -> Result:
         """Make one call and write down how it went."""
-        call = ModelCall(number=len(self.calls) + 1, purpose=purpose, **by._asdict())
+        sent = Units(characters=characters)
+        call = ModelCall(number=len(self.calls) + 1, purpose=purpose, units=sent, **by._asdict())
         self.calls.append(call)
         await self.workbook.began(call)
         began = time.monotonic()
@@ -117,13 +119,16 @@ class Errand:
         except Failure as failure:
             empty = failure.code == "answer_empty"
             outcome = AttemptOutcome.EMPTY if empty else AttemptOutcome.FAILED
-            await ended(outcome, code=failure.code, message=failure.message)
+            units = after_failure(failure, sent)
+            await ended(outcome, code=failure.code, message=failure.message, units=units)
             raise
         except asyncio.CancelledError:
             await asyncio.shield(ended(AttemptOutcome.CANCELLED))
             raise
         await ended(
-            AttemptOutcome.SUCCEEDED, usage=usage.model_copy(update={"characters": characters})
+            AttemptOutcome.SUCCEEDED,
+            usage=usage.model_copy(update={"characters": characters}),
+            units=usage.units.over(sent),
         )
         return result
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final, Protocol, TypeVar
 
+from contracts.costs import answered
 from contracts.errors import Failure, ProviderBroken, TooLongForProvider
 from contracts.language import PromptRef, Purpose, Usage
 from contracts.reading import parts
@@ -120,7 +121,8 @@ class PromptedTier:
         async def written() -> tuple[Text, Usage]:
             reply = await self._model.ask(filled, task.shape)
             by = Wrote(self._by.provider, self._by.engine)
-            return task.made(reply.answer, errand.request, by), reply.usage
+            with answered(reply.usage.units):
+                return task.made(reply.answer, errand.request, by), reply.usage
 
         text = await errand.call(self._by, Purpose.WRITE, errand.size, written)
         errand.was_read(errand.material)
@@ -174,7 +176,8 @@ class PromptedTier:
             if len(reply.answer.notes) > max(part.size // 2, min(limit, part.size)):
                 # Longer notes would never come to an end; shorter ones would have to be cut.
                 message = f"{self._by.provider}'s notes are as long as what it read"
-                raise ProviderBroken(message, code="notes_too_long")
+                with answered(reply.usage.units):
+                    raise ProviderBroken(message, code="notes_too_long")
             return reply.answer.notes, reply.usage
 
         notes = await errand.call(self._by, Purpose.NOTES, part.size, noted)

@@ -4,11 +4,12 @@ import math
 import re
 from collections.abc import Sequence
 from types import MappingProxyType
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 from pydantic.dataclasses import dataclass
 
+from contracts.costs import Units, tokens
 from contracts.transcript import TranscriptPart, Utterance, Word
 from contracts.values import SMALL
 from providers.answer_text import Text
@@ -37,12 +38,24 @@ class SpokenSegment:
 
 
 class Answer(BaseModel):
-    """Any of ``json``, ``verbose_json`` and ``diarized_json``."""
+    """Any of ``json``, ``verbose_json`` and ``diarized_json``.
+
+    Attributes:
+        usage: ``{"type": "duration", "seconds"}`` or ``{"type": "tokens", "input_tokens", …}``;
+            servers of other makers write what they like.
+    """
 
     text: Text
     language: str | None = None
     segments: list[SpokenSegment] | None = None
     words: list[SpokenWord] | None = None
+    usage: Any = None
+
+    @property
+    def units(self) -> Units:
+        """The tokens it took, where the server counts them."""
+        told = self.usage if isinstance(self.usage, dict) else {}
+        return tokens(told.get("input_tokens"), told.get("output_tokens"))
 
 
 def part_of(answer: Answer, seconds: float, asked: Sequence[str]) -> TranscriptPart:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 
+from contracts.costs import answered
 from contracts.errors import (
     FormatNotTaken,
     ProviderFailure,
@@ -85,20 +86,21 @@ def said_in_chat(provider: str, completion: "ChatCompletion") -> tuple[str | Non
         ProviderBroken: it is truncated, blocked or refused, or of another shape.
     """
     with _readable(provider):
-        choice = completion.choices[0]
-        if choice.finish_reason == "length":
-            raise failures.unusable(provider, "truncated")
-        if choice.finish_reason == "content_filter":
-            raise failures.unusable(provider, "blocked")
-        if choice.message.refusal:
-            raise failures.unusable(provider, "refused")
         used = completion.usage
         usage = (
             Usage(input_tokens=used.prompt_tokens, output_tokens=used.completion_tokens)
             if used
             else Usage()
         )
-        return choice.message.content, usage
+        with answered(usage.units), _readable(provider):
+            choice = completion.choices[0]
+            if choice.finish_reason == "length":
+                raise failures.unusable(provider, "truncated")
+            if choice.finish_reason == "content_filter":
+                raise failures.unusable(provider, "blocked")
+            if choice.message.refusal:
+                raise failures.unusable(provider, "refused")
+            return choice.message.content, usage
 
 
 def said_in_response(provider: str, response: "Response") -> tuple[str | None, Usage]:
@@ -108,25 +110,27 @@ def said_in_response(provider: str, response: "Response") -> tuple[str | None, U
         ProviderBroken: it is truncated, blocked, refused or failed, or of another shape.
     """
     with _readable(provider):
-        if response.status == "incomplete":
-            details = response.incomplete_details
-            filtered = details is not None and details.reason == "content_filter"
-            raise failures.unusable(provider, "blocked" if filtered else "truncated")
-        if response.status not in {None, "completed"}:
-            raise failures.unreadable(provider)
-        contents = [
-            each for item in response.output if item.type == "message" for each in item.content
-        ]
-        if any(each.type == "refusal" for each in contents):
-            raise failures.unusable(provider, "refused")
-        text = "".join(each.text for each in contents if each.type == "output_text")
         used = response.usage
         usage = (
             Usage(input_tokens=used.input_tokens, output_tokens=used.output_tokens)
             if used
             else Usage()
         )
-        return text, usage
+        with answered(usage.units), _readable(provider):
+            return _text_of(provider, response), usage
+
+
+def _text_of(provider: str, response: "Response") -> str:
+    if response.status == "incomplete":
+        details = response.incomplete_details
+        filtered = details is not None and details.reason == "content_filter"
+        raise failures.unusable(provider, "blocked" if filtered else "truncated")
+    if response.status not in {None, "completed"}:
+        raise failures.unreadable(provider)
+    contents = [each for item in response.output if item.type == "message" for each in item.content]
+    if any(each.type == "refusal" for each in contents):
+        raise failures.unusable(provider, "refused")
+    return "".join(each.text for each in contents if each.type == "output_text")
 
 
 @contextmanager

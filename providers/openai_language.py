@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from contracts.language_setup import Mode
 from providers import failures
-from providers.chat_model import Reply, Shape, parsed
+from providers.chat_model import Reply, Shape, reply
 from providers.openai_chat import (
     TemperatureRefused,
     chat_request,
@@ -119,7 +119,7 @@ class OpenAILanguage:
             request = chat_request(prompt, shape, schema=self._mode == "chat")
             completion = await self._answered(client.chat.completions.create(**request, **extra))
             text, usage = said_in_chat(self.provider, completion)
-        return Reply(parsed(self.provider, text, shape), usage)
+        return reply(self.provider, text, shape, usage)
 
     async def _answered(self, call: Awaitable[Got]) -> Got:
         import openai  # noqa: PLC0415 - 0.6 s that only a worker with this tier pays

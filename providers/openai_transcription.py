@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from contracts.audio import AudioFacts
+from contracts.costs import answered
 from contracts.errors import (
     FormatNotTaken,
     NoSpeech,
@@ -117,9 +118,9 @@ class OpenAITranscription:
         except openai.APIStatusError as error:
             raise _refusal(error) from error
         except (TimeoutError, openai.APITimeoutError) as error:
-            raise failures.timed_out(_PROVIDER, self._timeout) from error
+            raise failures.timed_out(_PROVIDER, self._timeout, error) from error
         except openai.APIConnectionError as error:
-            raise failures.unreachable(_PROVIDER) from error
+            raise failures.unreachable(_PROVIDER, error) from error
         except openai.OpenAIError as error:
             raise ProviderBroken(f"{_PROVIDER}'s answer cannot be read") from error
 
@@ -137,9 +138,9 @@ class OpenAITranscription:
                         raise ProviderBroken(f"{_PROVIDER}'s answer does not end")
                 return bytes(body)
         except httpx2.TimeoutException as error:
-            raise failures.timed_out(_PROVIDER, self._timeout) from error
+            raise failures.timed_out(_PROVIDER, self._timeout, error) from error
         except httpx2.HTTPError as error:
-            raise failures.unreachable(_PROVIDER) from error
+            raise failures.unreachable(_PROVIDER, error) from error
 
     def _form(self, file: IO[bytes], facts: AudioFacts, languages: Sequence[str]) -> dict[str, Any]:
         kind = CONTAINERS[facts.container]
@@ -200,8 +201,9 @@ def _understood(body: bytes, seconds: float, languages: Sequence[str]) -> Transc
         raise ProviderBroken(f"{_PROVIDER} answered something else than a transcript") from error
     part = part_of(answer, seconds, languages)
     if not part.utterances:
-        raise NoSpeech(f"{_PROVIDER} heard no speech")
-    return part
+        with answered(answer.units):
+            raise NoSpeech(f"{_PROVIDER} heard no speech")
+    return part.model_copy(update={"units": answer.units})
 
 
 def _refusal(error: "APIStatusError") -> ProviderFailure:

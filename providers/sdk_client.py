@@ -89,10 +89,10 @@ def without_answer(provider: str, seconds: float, error: BaseException) -> Provi
         if isinstance(cause, ProviderFailure):
             return cause
         if isinstance(cause, (TimeoutError, httpx2.TimeoutException)):
-            return failures.timed_out(provider, seconds)
+            return failures.timed_out(provider, seconds, cause)
         if isinstance(cause, httpx2.DecodingError):
             return failures.unreadable(provider)
         if isinstance(cause, httpx2.HTTPError):
-            return failures.unreachable(provider)
+            return failures.unreachable(provider, cause)
         cause = cause.__cause__
     return None

@@ -109,9 +109,9 @@ class VendorHttp:
                 finally:
                     await response.aclose()
         except (TimeoutError, httpx.TimeoutException) as error:
-            raise failures.timed_out(self._provider, seconds) from error
+            raise failures.timed_out(self._provider, seconds, error) from error
         except httpx.HTTPError as error:
-            raise failures.unreachable(self._provider) from error
+            raise failures.unreachable(self._provider, error) from error
         except httpx.InvalidURL as error:
             raise ProviderBroken(f"{self._provider} gave an address that is none") from error
 

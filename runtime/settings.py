@@ -13,10 +13,12 @@ from typing import Any, Final, Self
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
-from contracts.language_setup import OPENAI, LanguageSetup
+from contracts.costs import Metered, Prices
+from contracts.language_setup import GEMINI, OPENAI, LanguageSetup
 from contracts.models import ModelServer
 from contracts.storage_setup import StorageSetup
 from runtime.settings_azure import AzureSettings
+from runtime.settings_costs import CostSettings
 from runtime.settings_egress import EgressSettings
 from runtime.settings_groups import (
     CreditSettings,
@@ -59,6 +61,7 @@ class Settings(BaseModel):
     azure: AzureSettings
     engines: SpeechEngineSettings
     language: LanguageSettings
+    costs: CostSettings
     logs: LogSettings
 
     @property
@@ -108,6 +111,22 @@ class Settings(BaseModel):
         """The language models that are configured."""
         openai = self.transcription
         return self.language.setup(openai.openai_api_key, openai.openai_base_url)
+
+    @property
+    def prices(self) -> Prices:
+        """What the configured tiers cost us, as far as it is known."""
+        heard, setup = Metered.TRANSCRIPTION, self.language_setup
+        hearing = {
+            OPENAI: self.transcription.openai_transcription_model,
+            GEMINI: self.engines.gemini_model,
+        }
+        writing = {name: access.model for name, access in setup.access.items()}
+        found = {t: self.costs.rates(heard, t, hearing.get(t)) for t in self.tiers}
+        wrote = {t: self.costs.rates(Metered.LANGUAGE, t, writing.get(t)) for t in setup.tiers}
+        return Prices(
+            transcription={tier: rates for tier, rates in found.items() if rates is not None},
+            language={tier: rates for tier, rates in wrote.items() if rates is not None},
+        )
 
     @property
     def model_servers(self) -> tuple[ModelServer, ...]:

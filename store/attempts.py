@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Integer, and_, bindparam, case, func, insert, select, update
 
+from contracts.costs import UNKNOWN, Bill
 from contracts.errors import NotFound
 from contracts.jobs import Step
 from contracts.language import ModelCall
@@ -66,6 +67,10 @@ _END: Final = (
         error_message=bindparam("new_message"),
     )
 )
+_BILLED: Final = ("audio_milliseconds", "input_tokens", "output_tokens", "characters")
+_END_BILLED: Final = _END.values(
+    {name: bindparam(f"new_{name}") for name in (*_BILLED, "cost_micros")}
+)
 
 
 def _failed_with(*codes: str) -> Any:
@@ -95,11 +100,15 @@ class Attempts:
         round: int,  # noqa: A002 - the name the job has for it
         *,
         chunk: int | None = None,
+        bill: Bill = UNKNOWN,
     ) -> int:
         """Write the attempt before the vendor is called; returns its number within the job.
 
         An attempt of the same tier and chunk that never ended (its worker died) is closed first, as
         ``failed`` with ``worker_lost``; how long it took is not known.
+
+        Args:
+            bill: what it costs should its end never be written.
 
         Raises:
             NotFound: there is no such job.
@@ -108,7 +117,7 @@ class Attempts:
         number = await self._next(job_id, user_id)
         await self._session.run(_CLOSE_LOST, {**own, "own_tier": tier, "own_chunk": chunk})
         row = self._row(job_id, user_id, number, tier, provider)
-        await self._session.run(_BEGIN, {**row, "round": round, "chunk": chunk})
+        await self._session.run(_BEGIN, {**row, **_bill(bill), "round": round, "chunk": chunk})
         return number
 
     async def begin_beside(
@@ -119,6 +128,7 @@ class Attempts:
         *,
         round: int,  # noqa: A002 - as above
         step: Step,
+        bill: Bill = UNKNOWN,
     ) -> int:
         """Write an attempt that closes no other: calls of a language model may overlap.
 
@@ -127,7 +137,7 @@ class Attempts:
         """
         number = await self._next(job_id, user_id)
         row = self._row(job_id, user_id, number, call.tier, call.provider)
-        await self._session.run(_BEGIN, {**row, "round": round, "step": step})
+        await self._session.run(_BEGIN, {**row, **_bill(bill), "round": round, "step": step})
         return number
 
     async def close_lost_beside(self, job_id: str, user_id: str) -> int:
@@ -143,6 +153,7 @@ class Attempts:
         *,
         round: int,  # noqa: A002 - as above
         step: Step,
+        bill: Bill = UNKNOWN,
     ) -> None:
         """Write a call that is over and cost nothing: it did not have to be written before.
 
@@ -153,6 +164,7 @@ class Attempts:
         took = max(call.seconds or 0.0, 0.0)
         row = {
             **self._row(job_id, user_id, number, call.tier, call.provider),
+            **_bill(bill),
             "started_at": self._session.now - timedelta(seconds=took),
             "round": round,
             "step": step,
@@ -192,8 +204,13 @@ class Attempts:
         seconds: float,
         code: str | None = None,
         message: str | None = None,
+        bill: Bill | None = None,
     ) -> None:
-        """Write how it ended, once; ``seconds`` is the time the call took."""
+        """Write how it ended, once; ``seconds`` is the time the call took.
+
+        Args:
+            bill: what it took; none: as it was written when it began.
+        """
         values = {
             "own_id": job_id,
             "own_user": user_id,
@@ -203,7 +220,11 @@ class Attempts:
             "new_code": code,
             "new_message": message,
         }
-        await self._session.run(_END, values)
+        if bill is None:
+            await self._session.run(_END, values)
+            return
+        took = {f"new_{name}": value for name, value in _bill(bill).items()}
+        await self._session.run(_END_BILLED, values | took)
 
     async def is_open(self, job_id: str, user_id: str, tier: str) -> bool:
         """Whether an attempt of the tier still runs."""
@@ -220,20 +241,21 @@ class Attempts:
         provider: str | None = None,
         code: str | None = None,
         message: str | None = None,
+        bill: Bill | None = None,
     ) -> bool:
         """End the attempt of a tier that still runs, by our clock; false when none does.
 
         Args:
             provider: who it was after all.
+            bill: as above.
         """
         own = {"own_id": job_id, "own_user": user_id}
         row = await self._session.row(_OPEN, {**own, "own_tier": tier})
         if row is None:
             return False
         seconds = (self._session.now - row.started_at).total_seconds()
-        await self.end(
-            job_id, user_id, row.number, outcome, seconds=seconds, code=code, message=message
-        )
+        how = {"seconds": seconds, "code": code, "message": message}
+        await self.end(job_id, user_id, row.number, outcome, **how, bill=bill)
         if provider is not None:
             renamed = {**own, "own_number": row.number, "new_provider": provider}
             await self._session.run(_RENAME, renamed)
@@ -257,3 +279,7 @@ class Attempts:
         """Every call made for a job, in order."""
         rows = await self._session.rows(_LIST, {"own_id": job_id, "own_user": user_id})
         return [Attempt.model_validate(row._asdict()) for row in rows]
+
+
+def _bill(bill: Bill) -> dict[str, int | None]:
+    return {**bill.units.model_dump(), "cost_micros": bill.micros}

@@ -33,6 +33,7 @@ from store.spaces import Spaces
 from store.transcripts import Transcripts
 from store.turns import Turns
 from store.uploads import Uploads
+from store.usage import UsageSums
 from store.vendor_jobs import VendorJobs
 from store.webhook_endpoints import WebhookEndpoints
 from store.webhook_messages import WebhookMessages
@@ -74,6 +75,7 @@ class Transaction:
         self.webhooks = Webhooks(session)
         self.webhook_messages = WebhookMessages(session)
         self.uploads = Uploads(session)
+        self.usage = UsageSums(session)
 
 
 class Door(Protocol):

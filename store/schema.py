@@ -195,6 +195,12 @@ attempts = Table(
     Column("error_message", Words),
     Column("chunk", Integer),
     Column("step", String(40), nullable=False, server_default=Step.TRANSCRIBE.value),
+    # What the vendor bills it by, and by the prices of its time; null is not known, never nothing.
+    Column("audio_milliseconds", BigInteger),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("characters", BigInteger),
+    Column("cost_micros", BigInteger),
 )
 
 transcripts = Table(

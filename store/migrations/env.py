@@ -8,6 +8,7 @@ import store.ledger
 import store.outside_tables
 import store.schema
 import store.upload_tables
+import store.usage_tables
 import store.webhook_tables
 from store.columns import METADATA
 

@@ -86,6 +86,7 @@ class ScriptedModel:
             raise failure
         usage = Usage(input_tokens=7, output_tokens=2)
         over = {"outcome": AttemptOutcome.SUCCEEDED, "seconds": 0.5, "usage": usage}
+        over["units"] = usage.units
         await workbook.ended(call.model_copy(update=over))
         size = sum(len(source.transcript.text) for source in request.sources)
         return Written[Any](
