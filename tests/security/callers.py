@@ -34,13 +34,10 @@ def strangers(front: Front, owner: User) -> dict[str, Caller]:
 
 
 async def users(front: Front, owner: User, things: Things) -> dict[str, Caller]:
-    """Another user, a former and a present member of a space with the memos in it, the owner."""
+    """Another user, a former and a present member of the owner's space, the owner."""
     other, former, member = front.user(), front.user(), front.user()
-    for memo_id in (things["memo_id"], things["other_memo_id"]):
-        memo = {"memoId": memo_id, "memo": {"user_id": owner.id}}
-        await front.share(memo, member)
-        space_id = await front.share(memo, former)
-        await leave(front, space_id, former)
+    await share(front, things, member, former)
+    await leave(front, things, former)
     return {
         "other": other.headers,
         "former": former.headers,
@@ -49,10 +46,19 @@ async def users(front: Front, owner: User, things: Things) -> dict[str, Caller]:
     }
 
 
-async def leave(front: Front, space_id: str, user: User) -> None:
-    """Take a user out of a space."""
+async def share(front: Front, things: Things, *members: User) -> None:
+    """Make users members of the owner's space, and let it have the memos."""
+    async with front.database.write() as tx:
+        for memo_id in (things["memo_id"], things["other_memo_id"]):
+            await tx.spaces.link(memo_id, things["space_id"], things["user_id"])
+        for member in members:
+            await tx.spaces.join(things["space_id"], member.id)
+
+
+async def leave(front: Front, things: Things, user: User) -> None:
+    """Take a user out of the owner's space."""
     gone = delete(space_members).where(
-        space_members.c.space_id == space_id, space_members.c.user_id == user.id
+        space_members.c.space_id == things["space_id"], space_members.c.user_id == user.id
     )
     async with front.database.write() as tx:
         await tx.session.run(gone)

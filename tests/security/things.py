@@ -98,7 +98,7 @@ async def things_of(front: Front, user: User, *, running: bool = False) -> dict[
         if not running:
             await front.move(each, JobState.COMPLETED)
     memory = NewMemory(id=str(uuid4()), title=SECRET, content=SECRET)
-    blueprint_id, reference = str(uuid4()), str(uuid4())
+    blueprint_id, reference, space_id = str(uuid4()), str(uuid4()), str(uuid4())
     async with front.database.write() as tx:
         await tx.memories.add(other["memoId"], user.id, [memory])
         made = await tx.blueprints.create(
@@ -106,6 +106,7 @@ async def things_of(front: Front, user: User, *, running: bool = False) -> dict[
             is_public=False, drafts=[PromptDraft(prompt_text={"en": SECRET})],
         )  # fmt: skip
         await tx.credits.grant(user.id, reference, 1, SECRET)
+        await tx.spaces.create(space_id, user.id, SECRET, None)
     return {
         "user_id": user.id,
         "memo_id": memo["memoId"],
@@ -116,6 +117,7 @@ async def things_of(front: Front, user: User, *, running: bool = False) -> dict[
         "blueprint_id": blueprint_id,
         "prompt_id": made.prompts[0].id,
         "reference": reference,
+        "space_id": space_id,
     } | await addressed(front, user)
 
 
@@ -145,13 +147,19 @@ def nobodys(things: Things) -> dict[str, str]:
 
 
 async def ask(
-    front: Front, operation: str, things: Things, headers: Mapping[str, str], **fields: Any
+    front: Front,
+    operation: str,
+    things: Things,
+    headers: Mapping[str, str],
+    *,
+    query: Mapping[str, str] | None = None,
+    fields: Mapping[str, str] | None = None,
 ) -> httpx.Response:
     """The same well-formed request about things, from whoever; ``fields`` come into its body."""
     method, template = operation.split(" ")
-    kwargs: dict[str, Any] = {}
+    kwargs: dict[str, Any] = {"params": query}
     if template.endswith("/upload"):
-        kwargs = {"files": {"file": ("a.wav", wav())}, "data": fields}
+        kwargs |= {"files": {"file": ("a.wav", wav())}, "data": fields}
     elif operation in BODIES:
         body = filled(BODIES[operation], things)
         kwargs["json"] = body | fields if fields else body
