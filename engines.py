@@ -32,6 +32,7 @@ from providers.media_tools import MediaTools as Tools
 from providers.openai_transcription import OpenAITranscription
 from providers.pocketsphinx import Pocketsphinx
 from providers.process_pool import ProcessPool
+from providers.speech_setup import Speaker, speakers
 from providers.whisper import MEMORY_BYTES as WHISPER_MEMORY_BYTES
 from providers.whisper import Whisper, WhisperModel
 from runtime.names import Names
@@ -52,6 +53,7 @@ class Engines:
         batches: likewise, those whose vendor works in its own time.
         tiers: names in the order in which they are tried; none: that of the transcribers.
         outside_seconds: how long the tier `external` waits.
+        speakers: that read aloud, by the name of their tier, in the order they are tried.
     """
 
     tools: MediaTools
@@ -61,6 +63,7 @@ class Engines:
     batches: Mapping[str, BatchEngine] = field(default_factory=dict)
     tiers: tuple[str, ...] = ()
     outside_seconds: float = 0.0
+    speakers: Mapping[str, Speaker] = field(default_factory=dict)
 
     def offers(self, call_seconds: float) -> tuple[TierOffer, ...]:
         """What the plan of a recording is made of.
@@ -114,6 +117,12 @@ async def open_engines(settings: Settings, stack: AsyncExitStack) -> Engines:
         language=chain,
         tiers=settings.tiers,
         outside_seconds=settings.transcription.external_transcript_timeout_seconds,
+        speakers=speakers(
+            settings.speech_setup,
+            pool,
+            tiers.speech,
+            lambda engine: stack.push_async_callback(engine.aclose),
+        ),
     )
 
 

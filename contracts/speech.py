@@ -11,6 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from contracts.costs import Units
 from contracts.errors import InvalidInput
 from contracts.values import Value
 
@@ -126,13 +127,13 @@ class Spoken(Value):
 
     Attributes:
         samples: how many there are.
-        characters: that the vendor counts.
+        units: that the vendor counts.
         speed: that the engine did itself; the rest is done to the samples.
         timings: of words or sentences, where the engine tells them.
     """
 
     samples: int
-    characters: int
+    units: Units = Units()
     speed: float = 1.0
     timings: tuple[Timing, ...] = ()
 

@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple
 
 import espeakng_loader
 
+from contracts.costs import Units
 from contracts.errors import ProviderBroken, ProviderBusy, ProviderOut
 from contracts.speech import (
     SAMPLE_BYTES,
-    SAMPLE_RATE,
     Piece,
     SpeechCapabilities,
     Spoken,
@@ -27,6 +27,7 @@ from contracts.speech import (
     primary,
 )
 from providers.process_pool import ChildLost, ProcessPool
+from providers.spoken_samples import resampled
 
 MAX_CHARACTERS: Final = 2_000
 CALL_SECONDS: Final = 120.0
@@ -113,7 +114,7 @@ class Espeak:
         await asyncio.to_thread(target.write_bytes, said.pcm)
         return Spoken(
             samples=len(said.pcm) // SAMPLE_BYTES,
-            characters=len(piece.text),
+            units=Units(characters=len(piece.text)),
             speed=voice.words_per_minute / _NORMAL_WORDS,
             timings=tuple(
                 Timing(kind=TimingKind.WORD, text=text, start=start, end=end)
@@ -166,7 +167,7 @@ def speak(text: str, voice: EspeakVoice) -> SpokenHere:
     library.espeak_Synchronize()
     if not samples or len(samples) > _MOST_SECONDS * rate * SAMPLE_BYTES:
         raise ProviderBroken("The synthesiser said nothing, or did not end")
-    return SpokenHere(_resampled(bytes(samples), rate), _timed(words, len(samples), rate))
+    return SpokenHere(resampled(bytes(samples), rate), _timed(words, len(samples), rate))
 
 
 class _Event(ctypes.Structure):
@@ -217,20 +218,6 @@ def _choose(library: Any, name: str) -> None:
         if library.espeak_SetVoiceByName(f"{each}{plus}{variant}".encode()) == 0:
             return
     raise ProviderOut("The synthesiser has no such voice")
-
-
-def _resampled(pcm: bytes, rate: int) -> bytes:
-    import av  # noqa: PLC0415 - a child's alone
-    import numpy as np  # noqa: PLC0415 - likewise
-
-    if rate == SAMPLE_RATE:
-        return pcm
-    resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-    samples = np.frombuffer(pcm, dtype="<i2").reshape(1, -1)
-    frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-    frame.sample_rate = rate
-    frames = [*resampler.resample(frame), *resampler.resample(None)]
-    return b"".join(each.to_ndarray().astype("<i2").tobytes() for each in frames)
 
 
 @cache

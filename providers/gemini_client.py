@@ -24,7 +24,7 @@ from providers import failures
 if TYPE_CHECKING:
     from google.genai import Client
     from google.genai.errors import APIError
-    from google.genai.types import GenerateContentResponse
+    from google.genai.types import Candidate, GenerateContentResponse
 
     from providers.sdk_client import SdkClient
 
@@ -66,11 +66,18 @@ class GeminiClient:
     Args:
         timeout: seconds one call may take.
         connect_seconds: to open a connection.
+        max_bytes: of an answer; none: as of every model's.
     """
 
     def __init__(
-        self, server: GeminiServer, *, timeout: float, connect_seconds: float | None = None
+        self,
+        server: GeminiServer,
+        *,
+        timeout: float,
+        connect_seconds: float | None = None,
+        max_bytes: int | None = None,
     ) -> None:
+        self._max_bytes = max_bytes
         self._server = server
         self._timeout = timeout
         self._connect_seconds = connect_seconds
@@ -128,10 +135,18 @@ class GeminiClient:
         from google.genai import Client  # noqa: PLC0415 - as above
         from google.genai.types import HttpOptions, HttpRetryOptions  # noqa: PLC0415 - as above
 
-        from providers.sdk_client import CONNECT_SECONDS, SdkClient  # noqa: PLC0415 - as above
+        from providers.sdk_client import (  # noqa: PLC0415 - as above
+            CONNECT_SECONDS,
+            MAX_ANSWER_BYTES,
+            SdkClient,
+        )
 
         connect = CONNECT_SECONDS if self._connect_seconds is None else self._connect_seconds
-        http = SdkClient(timeout=self._timeout, connect_seconds=connect)
+        http = SdkClient(
+            timeout=self._timeout,
+            connect_seconds=connect,
+            max_bytes=self._max_bytes or MAX_ANSWER_BYTES,
+        )
         client = Client(
             vertexai=False,
             api_key=self._server.api_key,
@@ -158,12 +173,13 @@ def said(response: "GenerateContentResponse") -> tuple[str | None, Usage]:
     Raises:
         ProviderBroken: it is truncated or blocked, or of another shape.
     """
-    usage = _usage(response)
-    with answered(usage.units):
-        return _text(response), usage
+    used = usage(response)
+    with answered(used.units):
+        return _text(response), used
 
 
-def _usage(response: "GenerateContentResponse") -> Usage:
+def usage(response: "GenerateContentResponse") -> Usage:
+    """What an answer took; nothing known where it does not say."""
     used = response.usage_metadata
     if used is None:
         return Usage()
@@ -172,6 +188,17 @@ def _usage(response: "GenerateContentResponse") -> Usage:
 
 
 def _text(response: "GenerateContentResponse") -> str:
+    candidate = finished(response)
+    parts = (candidate.content.parts if candidate.content else None) or []
+    return "".join(part.text for part in parts if part.text and not part.thought)
+
+
+def finished(response: "GenerateContentResponse") -> "Candidate":
+    """What was answered, when all of it was.
+
+    Raises:
+        ProviderBroken: it is truncated or blocked, or there is none.
+    """
     feedback = response.prompt_feedback
     if feedback is not None and feedback.block_reason is not None:
         raise failures.unusable(PROVIDER, "blocked")
@@ -183,8 +210,7 @@ def _text(response: "GenerateContentResponse") -> str:
         raise failures.unusable(PROVIDER, "truncated")
     if reason != "STOP":
         raise failures.unusable(PROVIDER, "blocked")
-    parts = (candidate.content.parts if candidate.content else None) or []
-    return "".join(part.text for part in parts if part.text and not part.thought)
+    return candidate
 
 
 def refusal(error: "APIError") -> ProviderFailure:

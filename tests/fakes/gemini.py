@@ -25,6 +25,7 @@ from providers.media_probe import measure
 from tests.fakes import alone, language_mind
 from tests.fakes.http_wire import Request, Response, Wire, json_response
 from tests.fakes.openai import segments_of
+from tests.fakes.speaking import said
 
 GENERATE: Final = re.compile(r"/v1(?:beta)?/models/(?P<model>[^/:]+):generateContent")
 FILE: Final = re.compile(r"/v1(?:beta)?/(?P<name>files/[^/]+)")
@@ -86,6 +87,9 @@ class FakeGemini(Wire):
             return refusal(404, f"models/{model} is not found for API version v1")
         if len(system + user) > (TINY_CONTEXT if model.startswith("tiny") else CONTEXT):
             return refusal(400, "The input token count exceeds the maximum number of tokens.")
+        if config.get("responseModalities") == ["AUDIO"]:
+            facts["voice"] = _voice(config["speechConfig"])
+            return json_response(await _aloud(model, user))
         audio = self._audio(parts)
         if isinstance(audio, Response):
             return audio
@@ -145,6 +149,23 @@ class FakeGemini(Wire):
             "uri": f"{self.url}/v1/{name}",
             "state": state,
         }
+
+
+def _voice(config: dict[str, Any]) -> str:
+    """Name of the voice; the library sends the inner names as they were given to it."""
+    inner = config.get("voiceConfig") or config["voice_config"]
+    named = inner.get("prebuiltVoiceConfig") or inner["prebuilt_voice_config"]
+    return str(named.get("voiceName") or named["voice_name"])
+
+
+async def _aloud(model: str, user: str) -> dict[str, Any]:
+    """What stands between the two marks, said."""
+    text = user.partition("BEGIN ")[2].partition("\n")[2].rpartition("\nEND ")[0]
+    pcm = (await said(text)).pcm
+    sound = {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": base64.b64encode(pcm).decode()}
+    answer = _answer(model, "", "", len(user) // 4)
+    answer["candidates"][0]["content"]["parts"] = [{"inlineData": sound}]
+    return answer
 
 
 def _heard(audio: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""A stand-in for OpenAI's transcription API, over real sockets; language: ``openai_language``.
+"""A stand-in for OpenAI's audio API, over real sockets; language: ``openai_language``.
 
 After the types and documentation that openai 3.52 carries (`types/audio/`): forms, formats each
 model answers in, the error body ``{"error": {message, type, param, code}}``, 25 MiB. It listens to
@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from contracts.errors import Failure
 from providers.media_probe import measure
-from tests.fakes import openai_language
+from tests.fakes import openai_language, openai_speech
 from tests.fakes.http_wire import Request, Response, Wire, json_response, multipart
 
 VOCABULARY: Final = (
@@ -126,11 +126,13 @@ class FakeOpenAI(Wire):
                 case "GET", "/v1/models":
                     models = [
                         {"id": name, "object": "model", "shutdown_date": SHUTDOWNS.get(name)}
-                        for name in MODELS
+                        for name in (*MODELS, *openai_speech.MODELS)
                     ]
                     return json_response({"object": "list", "data": models}), facts
                 case "POST", "/v1/audio/transcriptions":
                     return await self._transcribe(request, facts), facts
+                case "POST", "/v1/audio/speech":
+                    return await _speak(request, facts), facts
         except Refusal as refusal:
             return refusal.response, facts
         unknown = Refusal(404, f"Invalid URL ({request.method} {request.path})")
@@ -163,6 +165,14 @@ class FakeOpenAI(Wire):
         seconds = await asyncio.to_thread(_length, audio)
         facts["seconds"] = seconds
         return _answer(shape, seconds, _granularities(form), _one(form, "language"))
+
+
+async def _speak(request: Request, facts: dict[str, Any]) -> Response:
+    try:
+        return await openai_speech.speech(request, facts)
+    except openai_speech.Refused as refused:
+        status, message, param = refused.args
+        raise Refusal(status, message, param=param) from refused
 
 
 def _one(form: dict[str, list[tuple[str | None, bytes]]], name: str) -> str | None:

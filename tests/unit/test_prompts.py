@@ -13,7 +13,7 @@ from providers.prompt_files import fenced, named_language, prompt, prompts
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = {"data", "language", "instruction", "role", "limit"}
-NAMES = [*Use, "notes", "transcription"]
+NAMES = [*Use, "notes", "speech", "transcription"]
 EMPTY = dict.fromkeys(PLACES, "")
 
 

@@ -1,0 +1,155 @@
+"""Text to speech by OpenAI, or by any server that speaks its API (speaches, Kokoro-FastAPI, …).
+
+Facts (openai 3.52): 4096 characters a call, ``pcm`` is 24 000 Hz mono signed 16 bit little endian,
+speed 0.25 to 4. Text is no markup there. The answer is streamed to the file, never held whole.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from contracts.costs import Units
+from contracts.errors import ProviderBroken, ProviderFailure, ProviderOut
+from contracts.speech import (
+    MAX_SPEED,
+    MIN_SPEED,
+    SAMPLE_BYTES,
+    Piece,
+    SpeechCapabilities,
+    Spoken,
+)
+from providers import failures
+from providers.spoken_samples import check_length, check_sound, most_bytes
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, AsyncOpenAI
+
+PROVIDER: Final = "openai"
+MAX_CHARACTERS: Final = 4_000
+"""Of the 4096 the vendor counts; it does not say what it counts."""
+CHUNK_BYTES: Final = 1 << 16
+
+
+class OpenAISpeech:
+    """Implements ``activities.speech_ports.Synthesizer``; the official client never retries here.
+
+    Args:
+        api_key: may be empty for a server that wants none.
+        base_url: any server that speaks the API; none means OpenAI's.
+        timeout: seconds one call may take.
+        connect_seconds: to open a connection.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        base_url: str | None,
+        timeout: float,
+        connect_seconds: float | None = None,
+    ) -> None:
+        self._api_key = api_key
+        self._base_url = base_url
+        self._timeout = timeout
+        self._connect_seconds = connect_seconds
+        self._client: AsyncOpenAI | None = None
+        self._making = asyncio.Lock()
+
+    @property
+    def provider(self) -> str:
+        """Name of the provider in attempts and logs."""
+        return PROVIDER
+
+    @property
+    def capabilities(self) -> SpeechCapabilities:
+        """What it takes and gives."""
+        return SpeechCapabilities(
+            max_characters=MAX_CHARACTERS, min_speed=MIN_SPEED, max_speed=MAX_SPEED
+        )
+
+    async def synthesize(self, piece: Piece, target: Path) -> Spoken:
+        """Have a part spoken; see ``Synthesizer``.
+
+        Raises:
+            ProviderFailure: by the table of ``providers.failures``.
+        """
+        import openai  # noqa: PLC0415 - 0.6 s that only a worker with this tier pays
+
+        from providers.sdk_client import without_answer  # noqa: PLC0415 - as above
+
+        client = await self._connected()
+        try:
+            async with asyncio.timeout(self._timeout):
+                size = await _receive(client, piece, target)
+        except openai.APIStatusError as error:
+            raise _refusal(error) from None
+        except Exception as error:
+            failure = without_answer(PROVIDER, self._timeout, error)
+            if failure is None and isinstance(error, (openai.OpenAIError, *failures.MALFORMED)):
+                failure = failures.unreadable(PROVIDER)
+            if failure is None:
+                raise
+            raise failure from None
+        check_length(PROVIDER, size // SAMPLE_BYTES, piece)
+        return Spoken(
+            samples=size // SAMPLE_BYTES, units=Units(characters=len(piece.text)), speed=piece.speed
+        )
+
+    async def _connected(self) -> "AsyncOpenAI":
+        async with self._making:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._make)
+        return self._client
+
+    def _make(self) -> "AsyncOpenAI":
+        from openai import AsyncOpenAI  # noqa: PLC0415 - as above
+
+        from providers.sdk_client import CONNECT_SECONDS, SdkClient  # noqa: PLC0415 - as above
+
+        connect = CONNECT_SECONDS if self._connect_seconds is None else self._connect_seconds
+        return AsyncOpenAI(
+            api_key=self._api_key or "none",
+            base_url=self._base_url,
+            max_retries=0,
+            timeout=self._timeout,
+            http_client=SdkClient(timeout=self._timeout, connect_seconds=connect),
+        )
+
+    async def aclose(self) -> None:
+        """Close its connections; safe to call twice."""
+        if self._client is not None:
+            await self._client.close()
+
+
+async def _receive(client: "AsyncOpenAI", piece: Piece, target: Path) -> int:
+    """Write the samples as they come; returns the bytes that are whole samples."""
+    asked: dict[str, Any] = {} if piece.speed == 1 else {"speed": piece.speed}
+    call = client.audio.speech.with_streaming_response.create(
+        input=piece.text,
+        model=piece.model,
+        voice=piece.voice,
+        response_format="pcm",
+        **asked,
+    )
+    size, most = 0, most_bytes(piece)
+    async with call as response:
+        check_sound(PROVIDER, response.headers.get("content-type", ""))
+        with await asyncio.to_thread(target.open, "wb") as file:
+            async for chunk in response.iter_bytes(CHUNK_BYTES):
+                size += len(chunk)
+                if size > most:
+                    raise ProviderBroken(f"{PROVIDER}'s speech does not end")
+                await asyncio.to_thread(file.write, chunk)
+            whole = size - size % SAMPLE_BYTES
+            await asyncio.to_thread(file.truncate, whole)
+    return whole
+
+
+def _refusal(error: "APIStatusError") -> ProviderFailure:
+    """What a status of 400 and more means for text."""
+    plain = failures.not_about_audio(
+        failures.of_status(
+            PROVIDER, error.status_code, code=error.code, headers=error.response.headers
+        )
+    )
+    return ProviderOut(str(plain)) if error.code in failures.NO_MONEY else plain

@@ -1,0 +1,135 @@
+"""The engines that speak, as the settings name them."""
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, Protocol
+
+from activities.speech_ports import Synthesizer
+from contracts.speech import SpeechOffer
+from contracts.speech_setup import SpeechSetup
+from contracts.voices import AZURE, GEMINI, KOKORO, LOCAL, OPENAI, voices_of
+from providers import azure_speaking, espeak, gemini_speech, kokoro
+from providers.azure_speaking import AzureSpeaking
+from providers.azure_speaking_sdk import AzureSpeakingSdk
+from providers.azure_speech import AzureSpeech, SpeechCredential
+from providers.espeak import Espeak
+from providers.gemini_client import GeminiServer
+from providers.gemini_speech import GeminiSpeech
+from providers.kokoro import Kokoro, KokoroModel
+from providers.openai_speech import OpenAISpeech
+from providers.process_pool import ProcessPool
+
+_OWN_VOICES: Final = {
+    AZURE: azure_speaking.OWN_VOICES,
+    GEMINI: gemini_speech.OWN_VOICES,
+    KOKORO: kokoro.OWN_VOICES,
+    LOCAL: espeak.OWN_VOICES,
+}
+
+
+class Closable(Protocol):
+    """What has connections or children."""
+
+    async def aclose(self) -> None:
+        """Close them; safe to call twice."""
+
+
+class Speaker(NamedTuple):
+    """One tier: the engine, and what a plan is made of."""
+
+    engine: Synthesizer
+    offer: SpeechOffer
+
+
+def speakers(
+    setup: SpeechSetup,
+    pool: ProcessPool,
+    azure: Callable[[], AzureSpeech],
+    close: Callable[[Closable], object],
+) -> dict[str, Speaker]:
+    """Every tier of the settings, in their order.
+
+    Args:
+        pool: whose children speak for the tier ``local``.
+        azure: the credentials, with the circuits they have in transcription.
+        close: is told of what has to be closed at the end.
+    """
+    build: Mapping[str, Callable[[], Synthesizer]] = {
+        OPENAI: lambda: _openai(setup, close),
+        AZURE: lambda: _azure(setup, azure(), close),
+        GEMINI: lambda: _gemini(setup, close),
+        KOKORO: lambda: _kokoro(setup, close),
+        LOCAL: lambda: Espeak(pool),
+    }
+    return {name: _speaker(name, build[name](), setup) for name in setup.tiers}
+
+
+def _speaker(name: str, engine: Synthesizer, setup: SpeechSetup) -> Speaker:
+    offer = SpeechOffer(
+        name=name,
+        provider=engine.provider,
+        capabilities=engine.capabilities,
+        voices=voices_of(name, setup.voices),
+        own_voices=_own_voices(name, setup),
+        models=_models(name, setup),
+        call_seconds=setup.call_seconds,
+    )
+    return Speaker(engine, offer)
+
+
+def _own_voices(name: str, setup: SpeechSetup) -> str:
+    """A server of somebody else has voices of its own, and knows which."""
+    if name == OPENAI:
+        return r"[A-Za-z0-9_.+() -]{1,64}" if setup.openai_url is not None else ""
+    return _OWN_VOICES[name]
+
+
+def _models(name: str, setup: SpeechSetup) -> dict[str, str]:
+    """By the name in a request; the empty one is what is used when it names none.
+
+    The other tiers have one model each: a name of OpenAI's says nothing to them.
+    """
+    named = {model: model for model in (*setup.openai_models, setup.openai_model)}
+    if name == OPENAI:
+        return named | {"": setup.openai_model}
+    return dict.fromkeys([*named, ""], "")
+
+
+def _openai(setup: SpeechSetup, close: Callable[[Closable], object]) -> Synthesizer:
+    vendor = OpenAISpeech(
+        api_key=setup.openai_key.get_secret_value(),
+        base_url=setup.openai_url,
+        timeout=setup.call_seconds,
+    )
+    close(vendor)
+    return vendor
+
+
+def _azure(
+    setup: SpeechSetup, speech: AzureSpeech, close: Callable[[Closable], object]
+) -> Synthesizer:
+    if setup.azure_word_times:
+        return AzureSpeakingSdk(speech, host=setup.azure_host, timeout=setup.call_seconds)
+
+    def address(credential: SpeechCredential) -> str:
+        return setup.azure_endpoint or f"https://{credential.region}.tts.speech.microsoft.com"
+
+    vendor = AzureSpeaking(speech, address, timeout=setup.call_seconds)
+    close(vendor)
+    return vendor
+
+
+def _gemini(setup: SpeechSetup, close: Callable[[Closable], object]) -> Synthesizer:
+    vendor = GeminiSpeech(
+        GeminiServer(setup.gemini_key.get_secret_value(), setup.gemini_url),
+        model=setup.gemini_model,
+        timeout=setup.call_seconds,
+    )
+    close(vendor)
+    return vendor
+
+
+def _kokoro(setup: SpeechSetup, close: Callable[[Closable], object]) -> Synthesizer:
+    # A child holds the model: one of them, with room for it.
+    pool = ProcessPool(workers=1, memory_bytes=kokoro.MEMORY_BYTES)
+    close(pool)
+    return Kokoro(pool, KokoroModel(setup.kokoro_model, setup.kokoro_voices))
