@@ -20,13 +20,17 @@ START_SECONDS = 60.0
 
 
 class ApiProcess:
-    """One process; it may be killed and started again at the same address."""
+    """One process; it may be killed and started again at the same address.
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
+    Args:
+        when: it dies, by ``tests.faults.dying_api``.
+    """
+
+    def __init__(self, data_dir: Path, when: str = "before", **settings: str) -> None:
         [self.port] = free_ports(1)
         self.url = f"http://127.0.0.1:{self.port}"
-        # It dies beside the start of a workflow only, and none of these tests starts one.
-        self._command = (sys.executable, "-m", "tests.faults.dying_api", str(self.port), "before")
+        # By itself it dies beside the start of a workflow only: of most tests none starts one.
+        self._command = (sys.executable, "-m", "tests.faults.dying_api", str(self.port), when)
         self._env = {
             **os.environ,
             "ENV_FILE": "",
