@@ -26,6 +26,7 @@ from runtime.settings import Settings
 if TYPE_CHECKING:  # what makes a start slow
     from api.egress import Egress
     from api.event_feed import EventFeed
+    from api.user_feed import UserFeed
     from runtime.tokens import TokenVerifier
     from store.database import Database
     from store.resumable_disk import ResumableFiles
@@ -72,6 +73,7 @@ class Services:
     tokens: "TokenVerifier"
     key_set: Mapping[str, Any]
     events: "EventFeed"
+    user_events: "UserFeed"
     measures: Measures
     limiter: RateLimiter | None
     egress: "Egress"

@@ -7,24 +7,16 @@ of jobs where it has grown. Without watchers nothing is asked.
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
-
-import structlog
+from typing import TYPE_CHECKING, Self
 
 from api.measures import Measures
-from contracts.errors import Unavailable
+from api.poller import AWAY_SECONDS, TICK_SECONDS, Poller
 from contracts.jobs import EventType, JobEvent
 
 if TYPE_CHECKING:
     from store.database import Database
-
-TICK_SECONDS: Final = 0.25
-AWAY_SECONDS: Final = 2.0
-"""Pause while the database is away; streams stay open and go on afterwards."""
-
-log = structlog.get_logger()
 
 
 class _Watcher:
@@ -64,15 +56,12 @@ class EventFeed:
     ) -> None:
         self._database = database
         self._measures = measures
-        self._tick = tick
-        self._away = away
         self._watchers: set[_Watcher] = set()
-        self._wanted = asyncio.Event()
-        self._poller: asyncio.Task[None] | None = None
+        self._poller = Poller(self._look, lambda: len(self._watchers), tick=tick, away=away)
 
     async def __aenter__(self) -> Self:
         """Start the poller."""
-        self._poller = asyncio.create_task(self._poll(), name="event-feed")
+        await self._poller.__aenter__()
         return self
 
     async def __aexit__(
@@ -84,10 +73,7 @@ class EventFeed:
         """Stop the poller and end every stream."""
         for watcher in self._watchers:
             watcher.queue.put_nowait(None)
-        if self._poller is not None:
-            self._poller.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._poller
+        await self._poller.__aexit__(kind, error, trace)
 
     async def watch(self, job_id: str, user_id: str, after: int) -> AsyncGenerator[JobEvent, None]:
         """Events of a job the user owns, from the one after ``after`` up to the last.
@@ -106,28 +92,12 @@ class EventFeed:
         watcher = _Watcher(job_id, user_id, after)
         self._watchers.add(watcher)
         self._measures.watchers.inc()
-        self._wanted.set()
+        self._poller.wake()
         try:
             yield watcher
         finally:
             self._watchers.discard(watcher)
             self._measures.watchers.dec()
-
-    async def _poll(self) -> None:
-        while True:
-            await self._wanted.wait()
-            self._wanted.clear()
-            pause = self._tick
-            try:
-                await self._look()
-            except Unavailable:
-                log.warning("events.unavailable", watchers=len(self._watchers))
-                pause = self._away
-            if self._watchers:
-                # A new watcher is served at once; the others with it.
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wanted.wait(), pause)
-                self._wanted.set()
 
     async def _look(self) -> None:
         by_job: defaultdict[str, list[_Watcher]] = defaultdict(list)

@@ -8,6 +8,7 @@ from api.egress import Egress
 from api.event_feed import EventFeed
 from api.measures import Measures
 from api.rate_limit import RateLimiter
+from api.user_feed import UserFeed
 from runtime.issuer import EmbeddedIssuer
 from runtime.names import Names
 from runtime.seals import Seals
@@ -56,6 +57,9 @@ async def open_services(
             resumable=storage.resumable,
             key_set=keys,
             events=await stack.enter_async_context(EventFeed(database, measures)),
+            user_events=await stack.enter_async_context(
+                UserFeed(database, measures, settings.events.stream_seconds)
+            ),
             measures=measures,
             limiter=RateLimiter(per_minute) if per_minute else None,
             egress=Egress(settings.egress.rules, names, Seals(settings.temporal.payload_keys)),

@@ -37,6 +37,8 @@ class Step(StrEnum):
     HEADLINE = "headline"
     NOTES = "notes"
     WRITE = "write"
+    SPEAK = "speak"
+    JOIN = "join"
     ANNOUNCE = "announce"
     ERASE = "erase"
     DONE = "done"
@@ -80,6 +82,45 @@ class JobEvent(Value):
     """
 
     job_id: str
+    seq: int
+    type: EventType
+    at: str
+    data: dict[str, Any] = {}
+
+
+class JobRef(Value):
+    """Which job an event is about.
+
+    Attributes:
+        subject_id: what the job is about: the memo's id.
+    """
+
+    id: str
+    user_id: str
+    kind: str
+    subject_id: str
+
+
+class ToldEvent(Value):
+    """An event with the job it is about, as it was committed."""
+
+    about: JobRef
+    event: JobEvent
+
+
+class UserEvent(Value):
+    """One line of a user's stream: an event of any of the user's jobs.
+
+    Attributes:
+        id: larger for a user with every commit, never given twice; the SSE ``id:``.
+        seq: of the event within its job.
+    """
+
+    id: int
+    user_id: str
+    job_id: str
+    kind: str
+    subject_id: str
     seq: int
     type: EventType
     at: str

@@ -20,6 +20,7 @@ from contracts.storage_setup import StorageSetup
 from runtime.settings_azure import AzureSettings
 from runtime.settings_costs import CostSettings
 from runtime.settings_egress import EgressSettings
+from runtime.settings_events import EventSettings, MailSettings
 from runtime.settings_groups import (
     CreditSettings,
     DatabaseSettings,
@@ -62,6 +63,8 @@ class Settings(BaseModel):
     engines: SpeechEngineSettings
     language: LanguageSettings
     costs: CostSettings
+    events: EventSettings
+    mail: MailSettings
     logs: LogSettings
 
     @property

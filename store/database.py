@@ -4,7 +4,7 @@
 cannot write. On SQLite all writing of a process goes through one connection, in turn.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from sqlalchemy import URL, Engine, make_url, text
 from sqlalchemy.exc import ArgumentError
 
 from contracts.errors import InvalidInput
+from contracts.jobs import ToldEvent
 from store import postgres, sqlite
 from store.addresses import Addresses
 from store.attempts import Attempts
@@ -26,13 +27,16 @@ from store.language import Language
 from store.media import Media
 from store.memories import Memories
 from store.memos import Memos
+from store.notifications import Notifications
 from store.outside import Outside
 from store.profiles import Profiles
 from store.session import Opened, Session
 from store.spaces import Spaces
+from store.told_events import ToldEvents
 from store.transcripts import Transcripts
 from store.turns import Turns
 from store.uploads import Uploads
+from store.user_events import UserEvents
 from store.usage import UsageSums
 from store.vendor_jobs import VendorJobs
 from store.webhook_endpoints import WebhookEndpoints
@@ -47,6 +51,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _nobody(events: Sequence[ToldEvent]) -> None:
+    """Who is told of events where nobody wants to be."""
+
+
 class Transaction:
     """The nouns of one transaction: all that is written happens, or none of it.
 
@@ -57,7 +65,10 @@ class Transaction:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.memos = Memos(session)
-        self.jobs = Jobs(session, self.memos)
+        self.told = ToldEvents(session)
+        self.jobs = Jobs(session, self.memos, self.told)
+        self.user_events = UserEvents(session)
+        self.notifications = Notifications(session)
         self.attempts = Attempts(session)
         self.transcripts = Transcripts(session, self.memos)
         self.credits = Credits(session)
@@ -125,6 +136,7 @@ class Database:
     ) -> None:
         self._starting_credits = starting_credits
         self._clock = clock
+        self._committed: Callable[[Sequence[ToldEvent]], None] = _nobody
         parsed = parse_url(url)
         if parsed.get_backend_name() == "sqlite":
             path = sqlite_path(parsed)
@@ -146,6 +158,14 @@ class Database:
         shared = self._writing.engine.pool is self._reading.engine.pool
         return (self._writing.engine, *(() if shared else (self._reading.engine,)))
 
+    def tell(self, committed: Callable[[Sequence[ToldEvent]], None]) -> None:
+        """Hand the job events of each transaction to somebody, after it was committed.
+
+        Args:
+            committed: must neither wait nor raise.
+        """
+        self._committed = committed
+
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
         """A transaction that may write; commits when the block ends, rolls back when it raises.
@@ -154,9 +174,13 @@ class Database:
             Unavailable: the database does not answer.
         """
         async with self._writing.connected() as connection:
-            yield Transaction(self._session(connection, writes=True))
+            transaction = Transaction(self._session(connection, writes=True))
+            yield transaction
+            await transaction.told.write()
             with as_ours():
                 await connection.commit()
+        if transaction.told.events:
+            self._committed(transaction.told.events)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:

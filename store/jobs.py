@@ -1,8 +1,8 @@
 """Job rows and their events.
 
-A job's event is written in the transaction of what it tells. Its ``seq`` is counted in the job's
-own row, under that row's lock: 1, 2, 3, … without a hole. Its ``at`` never runs backwards, whatever
-the clock does.
+A job's event is written in the transaction of what it tells, as the last thing in it (see
+``told_events.py``). Its ``seq`` is counted in the job's own row, under that row's lock: 1, 2, 3, …
+without a hole. Its ``at`` never runs backwards, whatever the clock does.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,6 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    insert,
     or_,
     select,
     update,
@@ -31,6 +30,7 @@ from contracts.jobs import (
     Job,
     JobEvent,
     JobFailure,
+    JobRef,
     JobState,
     StaleJob,
     Step,
@@ -40,6 +40,7 @@ from store.expressions import greatest, merged, unless_there
 from store.memos import Memos
 from store.schema import OPEN_JOB, job_events, jobs
 from store.session import Session
+from store.told_events import ToldEvents
 
 _SOURCES: Final = {
     to: tuple(start for start, ends in TRANSITIONS.items() if start is not None and to in ends)
@@ -58,7 +59,6 @@ _FIND: Final = select(jobs).where(_OWN)
 _STATE: Final = select(jobs.c.state).where(_OWN)
 _STATE_LOCKED: Final = _STATE.with_for_update()
 _DESCRIBED: Final = select(jobs.c.id, jobs.c.kind, jobs.c.user_id, jobs.c.request)
-_EVENT: Final = insert(job_events)
 _WITHDRAW: Final = (
     delete(jobs)
     .where(
@@ -87,7 +87,10 @@ def _moving(to: JobState) -> Update:
     return update(jobs).where(_OWN, jobs.c.state.in_(_SOURCES[to])).values(values)
 
 
-_CHANGED: Final = (jobs.c.event_seq, jobs.c.updated_at, jobs.c.previous_state)
+_CHANGED: Final = (
+    *(jobs.c.kind, jobs.c.subject_id),
+    *(jobs.c.event_seq, jobs.c.updated_at, jobs.c.previous_state),
+)
 _MOVE: Final = {to: _moving(to).returning(*_CHANGED) for to in JobState}
 _MOVE_WITH_RESULT: Final = {
     to: _moving(to).values({jobs.c.result: bindparam("new_result")}).returning(*_CHANGED)
@@ -103,11 +106,16 @@ _ADVANCE_WITH_TIER: Final = _ADVANCE.values({jobs.c.tier: bindparam("new_tier")}
 
 
 class Jobs:
-    """The job rows and their events, inside a transaction."""
+    """The job rows and their events, inside a transaction.
 
-    def __init__(self, session: Session, memos: Memos) -> None:
+    Args:
+        told: takes the events until the end of the transaction.
+    """
+
+    def __init__(self, session: Session, memos: Memos, told: ToldEvents) -> None:
         self._session = session
         self._memos = memos
+        self._told = told
 
     async def create(
         self,
@@ -146,7 +154,8 @@ class Jobs:
         }
         if not await self._session.run(_CREATE[self._session.dialect], row):
             raise Conflict("There is a job of that name", code="job_exists")
-        await self._event(job_id, 1, EventType.STATE, {"state": JobState.QUEUED}, now)
+        about = JobRef(id=job_id, user_id=user_id, kind=kind, subject_id=subject_id)
+        self._told.add(about, 1, EventType.STATE, {"state": JobState.QUEUED}, now)
 
     async def find(self, job_id: str, user_id: str) -> Job | None:
         """The job, when it is the user's."""
@@ -196,7 +205,7 @@ class Jobs:
         if failure is not None:
             data["error"] = failure.model_dump()
         kind = EventType.DONE if to.final else EventType.STATE
-        await self._event(job_id, changed.event_seq, kind, data, changed.updated_at)
+        self._tell(job_id, user_id, changed, kind, data)
         return True
 
     async def _not_moved(self, job_id: str, user_id: str, to: JobState) -> bool:
@@ -235,14 +244,13 @@ class Jobs:
                 raise NotFound
             raise Conflict("The job has ended", code="job_ended")
         facts = {"step": step, **({"tier": tier} if tier else {}), **(data or {})}
-        await self._event(job_id, changed.event_seq, type, facts, changed.updated_at)
+        self._tell(job_id, user_id, changed, type, facts)
 
-    async def _event(
-        self, job_id: str, seq: int, kind: EventType, data: Mapping[str, Any], at: Any
+    def _tell(
+        self, job_id: str, user_id: str, changed: Row[Any], kind: EventType, data: Mapping[str, Any]
     ) -> None:
-        await self._session.run(
-            _EVENT, {"job_id": job_id, "seq": seq, "type": kind, "data": dict(data), "at": at}
-        )
+        about = JobRef(id=job_id, user_id=user_id, kind=changed.kind, subject_id=changed.subject_id)
+        self._told.add(about, changed.event_seq, kind, data, changed.updated_at)
 
     async def described(self, job_id: str, user_id: str) -> StaleJob | None:
         """What the job was asked for, so that it can be ended without its workflow."""
@@ -328,7 +336,7 @@ class Jobs:
         if changed is None:
             raise Conflict("Only a job that failed can be tried again", code="invalid_transition")
         data = {"state": JobState.QUEUED, "previous": changed.previous_state, "round": again}
-        await self._event(job_id, changed.event_seq, EventType.STATE, data, changed.updated_at)
+        self._tell(job_id, user_id, changed, EventType.STATE, data)
         return found.model_copy(update={"request": {**found.request, **news}})
 
     async def event_seqs(self, job_ids: Collection[str]) -> Mapping[str, int]:

@@ -16,10 +16,12 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     String,
     Table,
+    UniqueConstraint,
     false,
     text,
 )
@@ -172,11 +174,17 @@ Index("ix_jobs_deadline", jobs.c.deadline_at, postgresql_where=OPEN_JOB, sqlite_
 job_events = Table(
     "job_events",
     METADATA,
-    Column("job_id", ForeignKey(jobs.c.id, ondelete="CASCADE"), primary_key=True),
-    Column("seq", Integer, primary_key=True),
+    # What a user's stream goes on from: never given twice, and larger with every commit of a user.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
+    Column("job_id", ForeignKey(jobs.c.id, ondelete="CASCADE"), nullable=False),
+    Column("user_id", Id, nullable=False),
+    Column("seq", Integer, nullable=False),
     Column("type", String(20), nullable=False),
     Column("data", Json, nullable=False),
     Column("at", Moment, nullable=False),
+    UniqueConstraint("job_id", "seq"),
+    Index(None, "user_id", "id"),
+    sqlite_autoincrement=True,
 )
 
 attempts = Table(

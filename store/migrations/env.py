@@ -5,6 +5,7 @@ from alembic import context
 import store.address_tables
 import store.language_tables
 import store.ledger
+import store.notification_tables
 import store.outside_tables
 import store.schema
 import store.upload_tables

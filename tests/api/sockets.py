@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ async def served(data_dir: Path, **overrides: Any) -> AsyncIterator[tuple[Front,
             await serving
 
 
-async def events_of(response: httpx.Response) -> AsyncIterator[dict[str, str]]:
+async def events_of(response: httpx.Response) -> AsyncGenerator[dict[str, str], None]:
     """The events of a stream as they arrive; a comment is an event of its own."""
     event: dict[str, str] = {}
     async for line in response.aiter_lines():

@@ -200,9 +200,10 @@ async def test_a_failed_job_is_queued_again_a_round_higher(database: Database, u
         await tx.jobs.move("j", user, JobState.FAILED, step=Step.DONE, failure=FAILURE)
         again = await tx.jobs.requeue("j", user, deadline_seconds=3600)
         job = await tx.jobs.find("j", user)
-        events = await tx.jobs.events_after({"j": 4}, user)
         with pytest.raises(Conflict):
             await tx.jobs.requeue("j", user, deadline_seconds=3600)
+    async with database.read() as tx:
+        events = await tx.jobs.events_after({"j": 4}, user)
     assert job is not None
     assert again.request == job.request == {"round": 2, "deep": {"a": [1]}}
     assert (job.state, job.round, job.tier, job.failure) == ("queued", 2, None, None)

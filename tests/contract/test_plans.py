@@ -25,8 +25,9 @@ from contracts.upload_sessions import UploadSession
 from store import language_tables, ledger, schema, upload_tables
 from store.columns import METADATA
 from store.database import Database
-from tests.contract import outside_life, webhook_life
+from tests.contract import event_life, outside_life, webhook_life
 from tests.contract.outside_life import live_through_outsiders, outside_rows
+from tests.contract.event_life import live_through_events, notification_rows
 from tests.contract.webhook_life import live_through_webhooks, webhook_rows
 
 ROWS = 4000
@@ -63,7 +64,9 @@ def rows_of(number: int) -> Iterator[tuple[Table, dict[str, Any]]]:
         "step": "done", "round": 1, "request": {}, "event_seq": 1, "attempt_number": 1,
         "deadline_at": at + timedelta(days=1),
     }  # fmt: skip
-    yield schema.job_events, {"job_id": job, "seq": 1, "type": "state", "data": {}, "at": at}
+    yield schema.job_events, {
+        "job_id": job, **own, "seq": 1, "type": "state", "data": {}, "at": at
+    }  # fmt: skip
     yield schema.attempts, {
         "job_id": job, "number": 1, "round": 1, **own, "tier": "local", "provider": "p",
         "started_at": at,
@@ -93,6 +96,7 @@ def rows_of(number: int) -> Iterator[tuple[Table, dict[str, Any]]]:
     yield from language_rows(job, memo, own, times)
     yield from webhook_rows(number, owner, at)
     yield from outside_rows(number, job, memo, owner, at)
+    yield from notification_rows(number, owner, at)
     yield upload_tables.uploads, {
         "id": memo, **own, **times, "key": key, "media_type": "audio/mp4", "length": 9,
         "received": 0, "sniffed": False, "metadata": "", "signed": False, "wanted": False,
@@ -312,6 +316,7 @@ WITHOUT_OWNER = {
 
 def has_owner(statement: str) -> bool:
     every = WITHOUT_OWNER | webhook_life.WITHOUT_OWNER | outside_life.WITHOUT_OWNER
+    every |= event_life.WITHOUT_OWNER
     return (
         statement.startswith("INSERT")
         or "user_id = " in statement
@@ -383,6 +388,7 @@ async def test_no_statement_of_a_memos_life_reads_a_whole_table(
         await live_through_everything(database, OWNER if "owner" in who else user)
         async with database.write() as tx:
             await live_through_webhooks(tx, OWNER if "owner" in who else user, NOW)
+            await live_through_events(tx, OWNER if "owner" in who else user)
         await database_reads_a_whole_table(database)
     assert plans.pop(WHOLE_TABLE) != []
     assert len(plans) > 50
