@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from accounts import GROUPS, data_option, json_option, migrated, settings_of
+from webhook_commands import webhooks
 
 if TYPE_CHECKING:
     from runtime.doctor import Probe, Verdict
@@ -55,7 +56,7 @@ def voicekeep() -> None:
     """Durable voice jobs: every memo is one Temporal workflow."""
 
 
-for group in GROUPS:
+for group in (*GROUPS, webhooks):
     voicekeep.add_command(group)
 
 

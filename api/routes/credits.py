@@ -100,7 +100,7 @@ async def consume(body: Consumption, user: CurrentUser, needs: Needs, claim: Cla
             _consume, tx, user.id, body, needs.settings.credits.credits_low_below, told
         )
         answer = await once(tx, user.id, key, 200, charge)
-    await send_all(needs, told)
+    await send_all(needs.jobs, told)
     return Consumed.model_validate(answer)
 
 

@@ -1,7 +1,6 @@
 """Where a user's webhooks go, and the secrets they are signed with."""
 
 from typing import Annotated, Any, Final
-from uuid import uuid4
 
 from fastapi import Path
 from starlette.responses import JSONResponse, Response
@@ -21,10 +20,10 @@ from api.shapes.webhooks import (
     OneEndpoint,
     SecretAnswer,
 )
-from api.webhook_delivery import queued, send_all
+from api.webhook_delivery import announce_test, queued, send_all
 from contracts.errors import NotFound
 from contracts.ids import is_uuid
-from contracts.webhooks import Delivery, TestData, WebhookEvent, new_secret
+from contracts.webhooks import Delivery, new_secret
 
 router = user_router("Webhooks")
 
@@ -195,17 +194,11 @@ async def test_webhook_endpoint(
     async with needs.database.write() as tx:
 
         async def announce() -> dict[str, Any]:
-            await tx.webhook_endpoints.find(checked, user.id)
-            data = TestData(endpoint_id=checked)
-            told.extend(
-                await tx.webhooks.announce_to(
-                    user.id, checked, WebhookEvent.TEST, data, subject=str(uuid4())
-                )
-            )
+            told.append(await announce_test(tx, user.id, checked))
             return queued(told[0])
 
         answer = await once(tx, user.id, claim.over(), ACCEPTED, announce)
-    await send_all(needs, told)
+    await send_all(needs.jobs, told)
     return MessageQueued.model_validate(answer)
 
 

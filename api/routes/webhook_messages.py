@@ -149,5 +149,5 @@ async def replay_webhook_message(
             return queued(delivery)
 
         answer = await once(tx, user.id, claim.over(), ACCEPTED, revive)
-    await send_all(needs, told)
+    await send_all(needs.jobs, told)
     return MessageQueued.model_validate(answer)
