@@ -6,6 +6,7 @@ request without a token costs nothing and is told nothing but 401.
 
 import enum
 import http
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any, ClassVar, Final
 
@@ -65,19 +66,19 @@ async def admit(request: Request, *, metered: bool = True) -> User:
     request.scope["state"]["user"] = user
     structlog.contextvars.bind_contextvars(user_id=user.id)
     if metered:
-        _meter(request, services, user.id)
+        await _meter(request, services, user.id)
     return user
 
 
-def _meter(request: Request, services: Services, principal: str) -> None:
+async def _meter(request: Request, services: Services, principal: str) -> None:
     if services.limiter is None:
         return
-    allowance = services.limiter.take(principal)
+    allowance = await services.limiter.admit(principal)
     request.scope["state"]["answer_headers"].update(
         {
             "X-RateLimit-Limit": str(allowance.limit),
             "X-RateLimit-Remaining": str(allowance.remaining),
-            "X-RateLimit-Reset": f"{allowance.reset:.0f}",
+            "X-RateLimit-Reset": str(math.ceil(allowance.reset)),
         }
     )
     if not allowance.granted:

@@ -18,7 +18,7 @@ from fastapi import Depends, Request
 
 from api.measures import Measures
 from api.ports import Files, SignedUploads
-from api.rate_limit import RateLimiter
+from api.rate_limit import Limiter
 from contracts.errors import Unavailable
 from contracts.values import Value
 from runtime.settings import Settings
@@ -75,7 +75,7 @@ class Services:
     events: "EventFeed"
     user_events: "UserFeed"
     measures: Measures
-    limiter: RateLimiter | None
+    limiter: Limiter | None
     egress: "Egress"
     signed_uploads: SignedUploads | None = None
     resumable: "ResumableFiles | None" = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from api import idempotency
 from api.dependencies import Services
 from api.idempotency import BUSY_SECONDS, Key
+from api.job_bounds import check_bounds
 from contracts.errors import InsufficientCredits, Unavailable
 from contracts.jobs import StaleJob
 
@@ -52,12 +53,14 @@ class JobStart:
 
     Args:
         status: HTTP status of what is accepted, kept beside the answer.
+        bounded: whether the user's bounds apply; not to what a service reports.
     """
 
-    def __init__(self, services: Services, status: int) -> None:
+    def __init__(self, services: Services, status: int, *, bounded: bool = True) -> None:
         self._services = services
         self._database = services.database
         self._status = status
+        self._bounded = bounded
 
     async def start(self, user_id: str, key: Key | None, enter: Enter) -> Entered:
         """Enter the rows: their job exists, and runs, once this returns.
@@ -66,6 +69,7 @@ class JobStart:
             Conflict: ``key_in_use``.
             KeyReused: the key came before with another request.
             OutcomeUnknown: the database went away in the very moment of the commit.
+            TooManyRequests: ``too_many_jobs`` or ``daily_budget_reached``.
             Unavailable: Temporal or the database is away; nothing was begun.
 
         And whatever ``enter`` raises.
@@ -86,7 +90,7 @@ class JobStart:
         self, tx: "Transaction", user_id: str, key: Key | None, enter: Enter
     ) -> Entered:
         if key is None:
-            return await enter(tx)
+            return await self._bound(tx, await enter(tx))
         kept = await tx.idempotency.find(user_id, key.text, busy_seconds=BUSY_SECONDS)
         if kept is not None:
             idempotency.check(key, kept)
@@ -95,10 +99,15 @@ class JobStart:
             if not kept.finished:
                 job = await tx.jobs.described(kept.answer["jobId"], user_id)
             return Entered(kept.answer, job, repeated=True)
-        entered = await enter(tx)
+        entered = await self._bound(tx, await enter(tx))
         await tx.idempotency.keep(
             user_id, key.text, key.fingerprint, answer=entered.answer, busy_seconds=BUSY_SECONDS
         )
+        return entered
+
+    async def _bound(self, tx: "Transaction", entered: Entered) -> Entered:
+        if self._bounded and entered.job is not None:
+            await check_bounds(tx, self._services.settings.budgets, entered.job)
         return entered
 
     async def _launch(self, entered: Entered, job: StaleJob, key: Key | None) -> None:

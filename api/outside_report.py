@@ -63,7 +63,8 @@ class OutsideReports:
         """
         taking = _Taking(body)
         try:
-            await JobStart(self._services, TAKEN).start(body.user_id, None, taking.enter)
+            starting = JobStart(self._services, TAKEN, bounded=False)
+            await starting.start(body.user_id, None, taking.enter)
         except OutcomeUnknown:
             raise
         except Unavailable:

@@ -3,32 +3,25 @@
 A moving window in the process's memory: in any 60 s at most so many, which a fixed window does not
 promise around its border. Measured against the `limits` package: that one costs 70 ms of import,
 starts a thread per request to forget old entries and goes by the wall clock, which may jump.
+Processes that share a Postgres share the count too, see ``shared_rate.py``.
 """
 
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final, Protocol
 
-WINDOW_SECONDS: Final = 60.0
+from contracts.rates import WINDOW_SECONDS, Allowance
+
 SWEEP_EVERY: Final = 1000
 """Requests after which principals that have been quiet for a whole window are forgotten."""
 
 
-class Allowance(NamedTuple):
-    """What is left to a principal.
+class Limiter(Protocol):
+    """Says whether a principal may go on."""
 
-    Attributes:
-        granted: whether this request may go on.
-        limit: requests in a window.
-        remaining: requests left now.
-        reset: seconds until one more is free than now.
-    """
-
-    granted: bool
-    limit: int
-    remaining: int
-    reset: float
+    async def admit(self, principal: str) -> Allowance:
+        """Count one request; a refused one is not counted."""
 
 
 class RateLimiter:
@@ -45,6 +38,10 @@ class RateLimiter:
         self._seen: dict[str, deque[float]] = {}
         self._until_sweep = SWEEP_EVERY
 
+    async def admit(self, principal: str) -> Allowance:
+        """Count one request; nothing is waited for."""
+        return self.take(principal)
+
     def take(self, principal: str) -> Allowance:
         """Count one request; a refused one is not counted, so a client that waits gets through."""
         now = self._clock()
@@ -58,6 +55,12 @@ class RateLimiter:
         reset = times[0] + WINDOW_SECONDS - now if times else 0.0
         return Allowance(granted, self._limit, self._limit - len(times), reset)
 
+    def give_back(self, principal: str) -> None:
+        """Take back the latest request that was granted: somebody else refused it."""
+        times = self._seen.get(principal)
+        if times:
+            times.pop()
+
     @property
     def principals(self) -> int:
         """How many principals are remembered."""
@@ -68,6 +71,10 @@ class RateLimiter:
         if self._until_sweep > 0:
             return
         self._until_sweep = SWEEP_EVERY
-        quiet = [who for who, times in self._seen.items() if times[-1] <= now - WINDOW_SECONDS]
+        quiet = [
+            who
+            for who, times in self._seen.items()
+            if not times or times[-1] <= now - WINDOW_SECONDS
+        ]
         for who in quiet:
             del self._seen[who]

@@ -7,7 +7,8 @@ from api.dependencies import Jobs, Services
 from api.egress import Egress
 from api.event_feed import EventFeed
 from api.measures import Measures
-from api.rate_limit import RateLimiter
+from api.rate_limit import Limiter, RateLimiter
+from api.shared_rate import SharedLimiter
 from api.user_feed import UserFeed
 from runtime.issuer import EmbeddedIssuer
 from runtime.names import Names
@@ -16,8 +17,9 @@ from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.temporal_jobs import TemporalJobs
 from runtime.tokens import TokenVerifier
-from store.database import Database
+from store.database import Database, is_shared
 from store.files import open_files
+from store.rates import SharedRates
 
 
 @asynccontextmanager
@@ -40,7 +42,6 @@ async def open_services(
         names = Names()
         stack.callback(names.close)
         storage = open_files(settings.storage_setup, stack)
-        per_minute = settings.limits.rate_limit_per_minute
         verifier = TokenVerifier.build(settings.tokens, settings.data_dir)
         keys = (
             EmbeddedIssuer.open(settings.data_dir).key_set()
@@ -61,6 +62,18 @@ async def open_services(
                 UserFeed(database, measures, settings.events.stream_seconds)
             ),
             measures=measures,
-            limiter=RateLimiter(per_minute) if per_minute else None,
+            limiter=_limiter(settings, stack),
             egress=Egress(settings.egress.rules, names, Seals(settings.temporal.payload_keys)),
         )
+
+
+def _limiter(settings: Settings, stack: AsyncExitStack) -> Limiter | None:
+    """Counts requests where every process of the installation can, or none does."""
+    per_minute = settings.limits.rate_limit_per_minute
+    if not per_minute:
+        return None
+    if not is_shared(settings.database_url):
+        return RateLimiter(per_minute)
+    rates = SharedRates(settings.database_url, wait_seconds=settings.limits.rate_limit_wait_seconds)
+    stack.push_async_callback(rates.close)
+    return SharedLimiter(per_minute, rates)

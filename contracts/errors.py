@@ -165,7 +165,7 @@ class UnsupportedMedia(Rejected):
 
 
 class TooManyRequests(Rejected):
-    """The principal's rate limit is used up."""
+    """The principal's rate, number of jobs or uploads, or day's budget is used up."""
 
     code = "rate_limited"
 

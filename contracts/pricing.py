@@ -1,9 +1,11 @@
 """What an operation costs, in credits."""
 
 import math
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
+from contracts.ids import MEMO
 from contracts.language import Use
 
 COSTS: Final = MappingProxyType(
@@ -53,3 +55,14 @@ def language_price(use: Use) -> int:
     5
     """
     return LANGUAGE_PRICES[use]
+
+
+def expected_price(kind: str, request: Mapping[str, Any]) -> int:
+    """Credits a job is expected to hold, by what it was asked for.
+
+    >>> expected_price("memo", {"claimed_seconds": 300}), expected_price("question", {"price": 5})
+    (10, 5)
+    """
+    if kind == MEMO:
+        return transcription_price(float(request.get("claimed_seconds", 0)))
+    return int(request.get("price", 0))

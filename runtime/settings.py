@@ -18,6 +18,7 @@ from contracts.language_setup import GEMINI, OPENAI, LanguageSetup
 from contracts.models import ModelServer
 from contracts.storage_setup import StorageSetup
 from runtime.settings_azure import AzureSettings
+from runtime.settings_bounds import BudgetSettings
 from runtime.settings_costs import CostSettings
 from runtime.settings_egress import EgressSettings
 from runtime.settings_events import EventSettings, MailSettings
@@ -49,6 +50,7 @@ class Settings(BaseModel):
 
     server: ServerSettings
     limits: LimitSettings
+    budgets: BudgetSettings
     credits: CreditSettings
     tokens: TokenSettings
     services: ServiceSettings

@@ -80,6 +80,14 @@ class LimitSettings(Group):
         ge=0,
         description="requests a minute of one principal; 0 switches the limit off",
     )
+    rate_limit_wait_seconds: float = Field(
+        0.25,
+        validation_alias="RATE_LIMIT_WAIT_SECONDS",
+        gt=0,
+        le=30,
+        description="how long a request waits for Postgres to count it; after that each API "
+        "process counts for itself, for five seconds",
+    )
     max_upload_mb: int = Field(
         2048,
         validation_alias="MAX_UPLOAD_MB",

@@ -19,6 +19,7 @@ from store import postgres, sqlite
 from store.addresses import Addresses
 from store.attempts import Attempts
 from store.blueprints import Blueprints
+from store.budgets import Budgets
 from store.credits import Credits
 from store.failures import as_ours
 from store.idempotency import Idempotency
@@ -36,8 +37,8 @@ from store.told_events import ToldEvents
 from store.transcripts import Transcripts
 from store.turns import Turns
 from store.uploads import Uploads
-from store.user_events import UserEvents
 from store.usage import UsageSums
+from store.user_events import UserEvents
 from store.vendor_jobs import VendorJobs
 from store.webhook_endpoints import WebhookEndpoints
 from store.webhook_messages import WebhookMessages
@@ -87,6 +88,7 @@ class Transaction:
         self.webhook_messages = WebhookMessages(session)
         self.uploads = Uploads(session)
         self.usage = UsageSums(session)
+        self.budgets = Budgets(session)
 
 
 class Door(Protocol):
@@ -233,6 +235,11 @@ def parse_url(url: str) -> URL:
     if backend not in {"sqlite", "postgresql"} or (backend == "sqlite" and not parsed.database):
         raise refusal
     return parsed
+
+
+def is_shared(url: str) -> bool:
+    """Whether processes of several machines may be at work on the database of this address."""
+    return parse_url(url).get_backend_name() == "postgresql"
 
 
 def sqlite_path(url: URL) -> Path:

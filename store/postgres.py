@@ -28,6 +28,7 @@ def engine(
     size: int,
     pooler: bool | None = None,
     statement_seconds: float = STATEMENT_SECONDS,
+    pre_ping: bool = True,
 ) -> AsyncEngine:
     """Connections for reading and writing.
 
@@ -36,6 +37,8 @@ def engine(
         pooler: the server is a pooler that gives each transaction any of its connections; by
             default when the port is the one of Supabase's.
         statement_seconds: how long one statement, or the wait for a lock in it, may take.
+        pre_ping: whether a connection that lay idle is tried before it is used, at the price of a
+            round trip.
     """
     arguments: dict[str, Any] = {
         "timeout": CONNECT_SECONDS,
@@ -57,7 +60,7 @@ def engine(
         connect_args=arguments,
         pool_size=size,
         max_overflow=0,
-        pool_pre_ping=True,
+        pool_pre_ping=pre_ping,
         pool_recycle=RECYCLE_SECONDS,
         json_serializer=dump_json,
         json_deserializer=load_json,

@@ -81,10 +81,15 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, tuple[str, dict[str, Any]]]]]] = {
         {"locked": ("Somebody else sends bytes of this upload now", {})},
     ),
     429: (
-        "Too many requests within a minute, or too many uploads under way.",
+        "Too many requests within a minute, too much under way, or too much spent today.",
         {
             "rate_limited": ("Rate limit of 100 requests per minute exceeded", {}),
             "too_many_uploads": ("There are 20 uploads under way already", {}),
+            "too_many_jobs": ("There are 100 jobs under way already", {"maxOpenJobs": 100}),
+            "daily_budget_reached": (
+                "The day's budget of 500 credits does not cover 20 more",
+                {"dailyCreditBudget": 500, "requiredCredits": 20},
+            ),
         },
     ),
     460: (

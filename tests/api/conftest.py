@@ -10,6 +10,7 @@ from runtime import logs
 from runtime.settings_groups import LogSettings
 from store.migrations import upgrade
 from tests.api.front import Front, User, opened
+from tests.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,6 +25,14 @@ async def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("database") / "voicekeep.db"
     await upgrade(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture(scope="session")
+async def migrated_postgres(postgres: PostgresServer) -> str:
+    """Name of such a database on Postgres."""
+    name = await postgres.create_database()
+    await upgrade(postgres.url(name))
+    return name
 
 
 @pytest.fixture

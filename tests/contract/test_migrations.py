@@ -22,6 +22,7 @@ from store import (
     migrations,
     notification_tables,
     outside_tables,
+    rate_tables,
     schema,
     upload_tables,
     webhook_tables,
@@ -152,6 +153,7 @@ def test_every_table_is_among_those_the_migrations_compare() -> None:
         *vars(language_tables).values(),
         *vars(notification_tables).values(),
         *vars(outside_tables).values(),
+        *vars(rate_tables).values(),
         *vars(upload_tables).values(),
         *vars(webhook_tables).values(),
     ]

@@ -26,8 +26,9 @@ from store import language_tables, ledger, schema, upload_tables
 from store.columns import METADATA
 from store.database import Database
 from tests.contract import event_life, outside_life, webhook_life
-from tests.contract.outside_life import live_through_outsiders, outside_rows
+from tests.contract.budget_life import budget_rows, live_through_budgets
 from tests.contract.event_life import live_through_events, notification_rows
+from tests.contract.outside_life import live_through_outsiders, outside_rows
 from tests.contract.webhook_life import live_through_webhooks, webhook_rows
 
 ROWS = 4000
@@ -97,6 +98,7 @@ def rows_of(number: int) -> Iterator[tuple[Table, dict[str, Any]]]:
     yield from webhook_rows(number, owner, at)
     yield from outside_rows(number, job, memo, owner, at)
     yield from notification_rows(number, owner, at)
+    yield from budget_rows(number, job, owner)
     yield upload_tables.uploads, {
         "id": memo, **own, **times, "key": key, "media_type": "audio/mp4", "length": 9,
         "received": 0, "sniffed": False, "metadata": "", "signed": False, "wanted": False,
@@ -272,6 +274,7 @@ async def live_through_blueprints(tx: Any, user: str) -> None:
 
 async def live_through_writing(tx: Any, job_id: str, memo_id: str, user: str) -> None:
     await live_through_outsiders(tx, job_id, memo_id, user)
+    await live_through_budgets(tx, job_id, user)
     job = LanguageJob(
         job_id=job_id, use=Use.QUESTION, user_id=user, subject_id=memo_id, memo_ids=(memo_id,)
     )

@@ -1,6 +1,7 @@
 """The moving window of requests."""
 
-from api.rate_limit import SWEEP_EVERY, WINDOW_SECONDS, RateLimiter
+from api.rate_limit import SWEEP_EVERY, RateLimiter
+from contracts.rates import WINDOW_SECONDS
 
 
 class Clock:
