@@ -13,6 +13,7 @@ from uuid import uuid4
 from activities.batch import BatchEngine
 from activities.language_ports import LanguageModel
 from activities.ports import MediaTools, Transcriber, VoiceActivity
+from activities.speech_ports import Joiner, LanguageGuess
 from contracts.audio import AudioFacts, as_converted
 from contracts.batch import staging_key
 from contracts.errors import InvalidInput, ProviderFailure
@@ -27,11 +28,13 @@ from providers.azure_speech import AzureSpeech, SpeechCredential
 from providers.egress import Outside
 from providers.gemini_client import GeminiServer
 from providers.gemini_transcription import GeminiTranscription
+from providers.language_guess import LanguageGuesser
 from providers.language_setup import language_chain
 from providers.media_tools import MediaTools as Tools
 from providers.openai_transcription import OpenAITranscription
 from providers.pocketsphinx import Pocketsphinx
 from providers.process_pool import ProcessPool
+from providers.speech_join import SpeechJoiner
 from providers.speech_setup import Speaker, speakers
 from providers.whisper import MEMORY_BYTES as WHISPER_MEMORY_BYTES
 from providers.whisper import Whisper, WhisperModel
@@ -54,12 +57,16 @@ class Engines:
         tiers: names in the order in which they are tried; none: that of the transcribers.
         outside_seconds: how long the tier `external` waits.
         speakers: that read aloud, by the name of their tier, in the order they are tried.
+        joiner: makes one file of what they say.
+        guess: finds out the language of a text.
     """
 
     tools: MediaTools
     voice: VoiceActivity
     transcribers: Mapping[str, Transcriber]
     language: LanguageModel
+    joiner: Joiner
+    guess: LanguageGuess
     batches: Mapping[str, BatchEngine] = field(default_factory=dict)
     tiers: tuple[str, ...] = ()
     outside_seconds: float = 0.0
@@ -117,6 +124,8 @@ async def open_engines(settings: Settings, stack: AsyncExitStack) -> Engines:
         language=chain,
         tiers=settings.tiers,
         outside_seconds=settings.transcription.external_transcript_timeout_seconds,
+        joiner=SpeechJoiner(tools.ffmpeg, tools.workspace),
+        guess=LanguageGuesser(pool),
         speakers=speakers(
             settings.speech_setup,
             pool,

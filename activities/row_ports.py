@@ -103,6 +103,7 @@ class Attempts(Protocol):
         round: int,  # noqa: A002 - the name the job has for it
         *,
         chunk: int | None = None,
+        step: Step = Step.TRANSCRIBE,
         bill: Bill = UNKNOWN,
     ) -> int:
         """Write the attempt before the vendor is called; returns its number within the job.
@@ -167,6 +168,7 @@ class Attempts(Protocol):
         round: int,  # noqa: A002 - as above
         *,
         chunk: int | None = None,
+        step: Step = Step.TRANSCRIBE,
     ) -> Tries:
         """How often this tier was tried in this round in vain, by cause."""
 
@@ -359,6 +361,12 @@ class Media(Protocol):
         self, key: str, user_id: str, *, kind: MediaKind, memo_id: str | None, job_id: str | None
     ) -> None:
         """Announce a file that is about to be stored; a second time changes nothing."""
+
+    async def stand(self, key: str, user_id: str) -> None:
+        """Say that a text that is read aloud stands on the file."""
+
+    async def loosen(self, key: str, user_id: str) -> None:
+        """Say that nothing stands on it any more: what is not deleted now, the sweep deletes."""
 
     async def remove(self, key: str, user_id: str) -> None:
         """Forget a file that has been deleted."""

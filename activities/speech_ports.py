@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from contracts.speech import Piece, SpeechCapabilities, SpeechFormat, Spoken
+from contracts.audio import OwnedKey
+from contracts.speech import Piece, SpeechCapabilities, SpeechFormat, Spoken, Timing
+from contracts.speech_job import KeptPart, SpeechFile, SpeechReady
 
 
 class Synthesizer(Protocol):
@@ -51,3 +53,62 @@ class Joiner(Protocol):
         Raises:
             Unavailable: no room on the disk, or no ffmpeg.
         """
+
+
+class LanguageGuess(Protocol):
+    """Finds out which language a text is in."""
+
+    async def language(self, text: str) -> str | None:
+        """Primary subtag; none when it is not clear."""
+
+
+class Speech(Protocol):
+    """Files and parts, inside a transaction; ``store/speech.py`` says what each method raises."""
+
+    async def find(self, file_id: str, user_id: str) -> SpeechFile | None:
+        """A file of the user's own."""
+
+    async def ready(
+        self,
+        file_id: str,
+        user_id: str,
+        made: SpeechReady,
+        *,
+        key: str,
+        sha256: str | None,
+        tier: str,
+        timings: Sequence[Timing],
+        keep_seconds: float,
+    ) -> bool:
+        """Say that the file is there; false when nobody waits for it any more."""
+
+    async def failed(self, file_id: str, user_id: str, code: str, message: str) -> bool:
+        """Say that it could not be made; false when it was made, or is gone."""
+
+    async def expired(self, *, limit: int) -> Sequence[tuple[str, str]]:
+        """Ids and owners of files whose time is over, of everybody."""
+
+    async def remove_expired(self, file_id: str, user_id: str) -> tuple[OwnedKey, ...]:
+        """Remove it, unless somebody has used it since."""
+
+    async def use_part(self, scope: str, part_hash: str, file_id: str) -> KeptPart | None:
+        """A part that was spoken before, for one more file."""
+
+    async def use_parts(self, scope: str, hashes: Sequence[str], file_id: str) -> frozenset[str]:
+        """Which of them were spoken before; all of those serve one more file."""
+
+    async def keep_part(self, scope: str, user_id: str, file_id: str, part: KeptPart) -> bool:
+        """Keep a part; false when an equal one is there, which stays."""
+
+    async def parts(self, scope: str, hashes: Sequence[str]) -> dict[str, KeptPart]:
+        """Parts by their hash; those that are not there are missing."""
+
+    async def unused_parts(
+        self, *, older_than_seconds: float, limit: int
+    ) -> Sequence[tuple[str, str]]:
+        """Scopes and hashes of parts nobody used for so long."""
+
+    async def remove_unused(
+        self, scope: str, part_hash: str, *, older_than_seconds: float
+    ) -> tuple[OwnedKey, ...]:
+        """Remove a part, unless somebody has used it since."""

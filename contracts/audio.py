@@ -30,10 +30,11 @@ class StoredFile(Value):
 
 
 class MediaKind(StrEnum):
-    """Why a file is stored: what a user sent, or what one activity left for the next."""
+    """Why a file is stored: sent by a user, left by one activity for the next, or read aloud."""
 
     UPLOAD = "upload"
     WORK = "work"
+    SPEECH = "speech"
 
 
 class OwnedKey(Value):

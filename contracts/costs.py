@@ -27,6 +27,7 @@ class Metered(StrEnum):
 
     TRANSCRIPTION = "transcription"
     LANGUAGE = "language"
+    SPEECH = "speech"
 
 
 class Units(Value):
@@ -152,13 +153,18 @@ class Prices(Value):
 
     transcription: Mapping[str, Rates] = {}
     language: Mapping[str, Rates] = {}
+    speech: Mapping[str, Rates] = {}
 
     def bill(self, metered: Metered, tier: str, units: Units) -> Bill:
         """What so much of a tier costs."""
         if units.nothing:
             return Bill(units=units, micros=0)
-        listed = self.transcription if metered is Metered.TRANSCRIPTION else self.language
-        rates = listed.get(tier)
+        lists = {
+            Metered.TRANSCRIPTION: self.transcription,
+            Metered.LANGUAGE: self.language,
+            Metered.SPEECH: self.speech,
+        }
+        rates = lists[metered].get(tier)
         return Bill(units=units, micros=None if rates is None else rates.micros(units))
 
 

@@ -13,6 +13,8 @@ LANGUAGE: Final = "language"
 """Name of the workflow of every language job; the job's kind is what it is used for."""
 
 BLUEPRINT: Final = "blueprint"
+SPEECH: Final = "speech"
+SPEECH_EXPIRY: Final = "speech_expiry"
 JOB_KIND: Final = "JobKind"
 USER_ID: Final = "UserId"
 SUBJECT_ID: Final = "SubjectId"
@@ -39,6 +41,21 @@ def language_job(use: str, request_id: str) -> str:
 def memo_blueprint_job(memo_id: str) -> str:
     """Workflow id of the memories a new memo's blueprint asks for."""
     return language_job(BLUEPRINT, memo_id)
+
+
+def speech_job(file_id: str) -> str:
+    """Workflow id of a text that is read aloud."""
+    return f"{SPEECH}-{file_id}"
+
+
+def speech_key(user_id: str, file_id: str, extension: str) -> str:
+    """Storage key of the audio of a text that is read aloud."""
+    return f"{user_id}/{file_id}/speech.{extension}"
+
+
+def part_key(user_id: str, file_id: str, part_hash: str) -> str:
+    """Storage key of the samples of one part of it."""
+    return f"{user_id}/{file_id}/part_{part_hash}.pcm"
 
 
 def written_id(job_id: str, number: int = 0) -> str:

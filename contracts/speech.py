@@ -13,6 +13,7 @@ from typing import Final
 
 from contracts.costs import Units
 from contracts.errors import InvalidInput
+from contracts.speech_setup import Names
 from contracts.values import Value
 
 SAMPLE_RATE: Final = 24_000
@@ -178,18 +179,14 @@ class SpeechOffer(Value):
 
     Attributes:
         name: in ``SPEECH_TIERS``.
-        voices: its own name for each voice of the table that it has.
-        own_voices: pattern of names that are its own and need no table; empty: none.
-        models: its own name for each model that may be asked for; others are passed over.
+        names: what its voices and models are called.
         call_seconds: bound of one call.
     """
 
     name: str
     provider: str
     capabilities: SpeechCapabilities
-    voices: Mapping[str, str] = {}
-    own_voices: str = ""
-    models: Mapping[str, str] = {}
+    names: Names
     call_seconds: float = 120.0
 
 
@@ -253,10 +250,10 @@ def plan_speech(
         InvalidInput: ``unknown_voice``, ``unknown_model`` or ``language_not_spoken`` when none is
             left.
     """
-    voiced = [(offer, voice) for offer in offers if (voice := _voice(offer, order.voice))]
+    voiced = [(offer, voice) for offer in offers if (voice := offer.names.voice(order.voice))]
     if not voiced:
         raise InvalidInput("No configured engine has this voice", code="unknown_voice")
-    modelled = [(offer, voice) for offer, voice in voiced if _takes(offer, order.model)]
+    modelled = [(offer, voice) for offer, voice in voiced if order.model in offer.names.models]
     if not modelled:
         raise InvalidInput("No configured engine has this model", code="unknown_model")
     plan = tuple(
@@ -264,7 +261,7 @@ def plan_speech(
             name=offer.name,
             provider=offer.provider,
             voice=voice,
-            model=offer.models.get(order.model, ""),
+            model=offer.names.models[order.model],
             language=language,
             speed=offer.capabilities.own_speed(order.speed),
             max_characters=offer.capabilities.max_characters,
@@ -277,20 +274,6 @@ def plan_speech(
     if not plan:
         raise InvalidInput("No configured engine speaks this language", code="language_not_spoken")
     return plan
-
-
-def _voice(offer: SpeechOffer, asked: str) -> str | None:
-    import regex  # noqa: PLC0415 - most voices stand in the table
-
-    if asked in offer.voices:
-        return offer.voices[asked]
-    own = offer.own_voices and regex.fullmatch(offer.own_voices, asked, timeout=1)
-    return asked if own else None
-
-
-def _takes(offer: SpeechOffer, model: str) -> bool:
-    """Whether the model is its to speak with; one without models has no choice to offer."""
-    return not offer.models or model in offer.models
 
 
 def _digest(said: Sequence[str]) -> str:

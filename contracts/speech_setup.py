@@ -1,8 +1,13 @@
 """Which engines speak and how each is reached: from the settings to the providers."""
 
+import re
+from typing import NamedTuple
+
 from pydantic import SecretStr
 
+from contracts.errors import InvalidInput
 from contracts.values import Value
+from contracts.voices import OPENAI, OWN_VOICES, SERVER_VOICES, voices_of
 
 
 class SpeechSetup(Value):
@@ -37,3 +42,50 @@ class SpeechSetup(Value):
     gemini_model: str = ""
     kokoro_model: str = ""
     kokoro_voices: str = ""
+
+
+class Names(NamedTuple):
+    """What may be said to a tier.
+
+    Attributes:
+        voices: its own name for each voice of the table that it has.
+        own_voices: pattern of the names it knows itself; empty: none.
+        models: its own name for each model that may be asked for; the empty one is what is used
+            when none is.
+    """
+
+    voices: dict[str, str]
+    own_voices: str
+    models: dict[str, str]
+
+    def voice(self, asked: str) -> str | None:
+        """Its own name for a voice; none when it does not have it."""
+        if asked in self.voices:
+            return self.voices[asked]
+        return asked if self.own_voices and re.fullmatch(self.own_voices, asked) else None
+
+
+def names_of(setup: SpeechSetup, tier: str) -> Names:
+    """What a tier of the settings is called by.
+
+    The tiers but OpenAI's have one model each: a name of OpenAI's says nothing to them.
+    """
+    named = {model: model for model in (*setup.openai_models, setup.openai_model)}
+    if tier != OPENAI:
+        models = dict.fromkeys([*named, ""], "")
+        return Names(dict(voices_of(tier, setup.voices)), OWN_VOICES[tier], models)
+    own = SERVER_VOICES if setup.openai_url is not None else ""
+    return Names(dict(voices_of(tier, setup.voices)), own, named | {"": setup.openai_model})
+
+
+def check_names(setup: SpeechSetup, voice: str, model: str) -> None:
+    """See whether some tier has the voice and takes the model.
+
+    Raises:
+        InvalidInput: ``unknown_voice`` or ``unknown_model``.
+    """
+    voiced = [names for tier in setup.tiers if (names := names_of(setup, tier)).voice(voice)]
+    if not voiced:
+        raise InvalidInput("No configured engine has this voice", code="unknown_voice")
+    if not any(model in names.models for names in voiced):
+        raise InvalidInput("No configured engine has this model", code="unknown_model")

@@ -36,6 +36,23 @@ _TABLE: Final = MappingProxyType(
         "verse": ("en-US-SteffanMultilingualNeural", "Enceladus", "bm_george", "+m6"),
     }
 )
+OWN_VOICES: Final = MappingProxyType(
+    {
+        # ``de-DE-KatjaNeural``, ``en-US-Ava:DragonHDLatestNeural``
+        AZURE: r"[a-z]{2,3}-[A-Z][A-Za-z]{1,8}(-[a-z]{2,12})?(-[A-Za-z0-9]{2,60})(:[A-Za-z0-9]+)?",
+        # ``gemini:Kore``
+        GEMINI: r"gemini:[A-Z][a-z]{2,20}",
+        # ``af_heart``: first the language's letter, then the sex of the voice
+        KOKORO: r"[a-z][fm]_[a-z0-9]{2,20}",
+        # ``espeak:de``, ``espeak:en-gb-scotland+f3``
+        LOCAL: r"espeak:[a-z]{2,3}(-[a-z0-9-]{2,12})?(\+[A-Za-z0-9_]{1,20})?",
+    }
+)
+"""Patterns of the names that engines know themselves."""
+
+SERVER_VOICES: Final = r"[A-Za-z0-9_.+() -]{1,64}"
+"""Of somebody else's server of OpenAI's API: it has voices of its own, and knows which."""
+
 VOICES: Final = tuple(_TABLE)
 """Every name of the table, in order."""
 

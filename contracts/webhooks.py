@@ -97,6 +97,29 @@ def credits_low(charge: Charge, threshold: int) -> CreditsLowData | None:
     return CreditsLowData(credits=charge.balance, threshold=threshold, space_id=charge.space_id)
 
 
+class SpeechEventData(Value):
+    """Of every ``speech.…`` event.
+
+    Attributes:
+        status: ``ready`` or ``failed``.
+        characters: of the text that is read aloud.
+        seconds: length of the audio.
+        size: bytes of the file.
+        credits: charged for it.
+    """
+
+    file_id: str
+    job_id: str
+    content_hash: str
+    status: str
+    format: str
+    characters: int
+    seconds: float | None = None
+    size: int | None = None
+    credits: int | None = None
+    error: JobFailure | None = None
+
+
 class TestData(Value):
     """Sent when an endpoint is test-fired."""
 
@@ -109,6 +132,8 @@ DATA: Final[Mapping[WebhookEvent, type[Value]]] = MappingProxyType(
         WebhookEvent.MEMO_TRANSCRIBED: MemoEventData,
         WebhookEvent.MEMO_COMPLETED: MemoEventData,
         WebhookEvent.MEMO_FAILED: MemoEventData,
+        WebhookEvent.SPEECH_READY: SpeechEventData,
+        WebhookEvent.SPEECH_FAILED: SpeechEventData,
         WebhookEvent.CREDITS_LOW: CreditsLowData,
         WebhookEvent.TEST: TestData,
     }

@@ -30,10 +30,6 @@ CUT_OFF_SECONDS: Final = 599.0
 MAX_BYTES: Final = 660 * BYTES_PER_SECOND
 SLOWEST: Final = 0.5
 FASTEST: Final = 2.0
-OWN_VOICES: Final = (
-    r"[a-z]{2,3}-[A-Z][A-Za-z]{1,8}(?:-[a-z]{2,12})?-[A-Za-z0-9]{2,60}(?::[A-Za-z0-9]{2,60})?"
-)
-"""``de-DE-KatjaNeural``, ``en-US-Ava:DragonHDLatestNeural``: a voice of Azure by its own name."""
 
 
 class AzureSpeaking:

@@ -33,8 +33,6 @@ MAX_CHARACTERS: Final = 2_000
 CALL_SECONDS: Final = 120.0
 """Bound of one part; it speaks a hundred times faster than anybody listens."""
 
-OWN_VOICES: Final = r"espeak:[a-z]{2,3}(?:-[a-z0-9-]{2,12})?(?:\+[A-Za-z0-9_]{1,20})?"
-"""``espeak:de``, ``espeak:en-gb-scotland+f3``: a voice of espeak by its own name."""
 
 _NORMAL_WORDS: Final = 175
 _SLOWEST_WORDS: Final = 80

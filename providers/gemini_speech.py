@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from google.genai.types import GenerateContentResponse
 
 MAX_CHARACTERS: Final = 1_500
-OWN_VOICES: Final = r"gemini:[A-Z][a-z]{2,20}"
-"""``gemini:Kore``: a voice of Gemini by its own name."""
 MAX_BYTES: Final = 64 << 20
 
 _RATE: Final = re.compile(r"rate=(\d{4,6})")

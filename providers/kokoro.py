@@ -31,8 +31,6 @@ CALL_SECONDS: Final = 600.0
 MAX_CHARACTERS: Final = 1_000
 SLOWEST: Final = 0.5
 FASTEST: Final = 2.0
-OWN_VOICES: Final = r"[a-z][fm]_[a-z0-9]{2,20}"
-"""``af_heart``: first the language's letter, then the sex of the voice."""
 
 LANGUAGES: Final = MappingProxyType(
     {

@@ -1,13 +1,13 @@
 """The engines that speak, as the settings name them."""
 
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from activities.speech_ports import Synthesizer
 from contracts.speech import SpeechOffer
-from contracts.speech_setup import SpeechSetup
-from contracts.voices import AZURE, GEMINI, KOKORO, LOCAL, OPENAI, voices_of
-from providers import azure_speaking, espeak, gemini_speech, kokoro
+from contracts.speech_setup import SpeechSetup, names_of
+from contracts.voices import AZURE, GEMINI, KOKORO, LOCAL, OPENAI
+from providers import kokoro
 from providers.azure_speaking import AzureSpeaking
 from providers.azure_speaking_sdk import AzureSpeakingSdk
 from providers.azure_speech import AzureSpeech, SpeechCredential
@@ -17,13 +17,6 @@ from providers.gemini_speech import GeminiSpeech
 from providers.kokoro import Kokoro, KokoroModel
 from providers.openai_speech import OpenAISpeech
 from providers.process_pool import ProcessPool
-
-_OWN_VOICES: Final = {
-    AZURE: azure_speaking.OWN_VOICES,
-    GEMINI: gemini_speech.OWN_VOICES,
-    KOKORO: kokoro.OWN_VOICES,
-    LOCAL: espeak.OWN_VOICES,
-}
 
 
 class Closable(Protocol):
@@ -68,30 +61,10 @@ def _speaker(name: str, engine: Synthesizer, setup: SpeechSetup) -> Speaker:
         name=name,
         provider=engine.provider,
         capabilities=engine.capabilities,
-        voices=voices_of(name, setup.voices),
-        own_voices=_own_voices(name, setup),
-        models=_models(name, setup),
+        names=names_of(setup, name),
         call_seconds=setup.call_seconds,
     )
     return Speaker(engine, offer)
-
-
-def _own_voices(name: str, setup: SpeechSetup) -> str:
-    """A server of somebody else has voices of its own, and knows which."""
-    if name == OPENAI:
-        return r"[A-Za-z0-9_.+() -]{1,64}" if setup.openai_url is not None else ""
-    return _OWN_VOICES[name]
-
-
-def _models(name: str, setup: SpeechSetup) -> dict[str, str]:
-    """By the name in a request; the empty one is what is used when it names none.
-
-    The other tiers have one model each: a name of OpenAI's says nothing to them.
-    """
-    named = {model: model for model in (*setup.openai_models, setup.openai_model)}
-    if name == OPENAI:
-        return named | {"": setup.openai_model}
-    return dict.fromkeys([*named, ""], "")
 
 
 def _openai(setup: SpeechSetup, close: Callable[[Closable], object]) -> Synthesizer:

@@ -66,6 +66,12 @@ TICKS: Final = (
         jitter=timedelta(seconds=5),
         longest=timedelta(minutes=20),
     ),
+    Tick(
+        kind=ids.SPEECH_EXPIRY,
+        every=timedelta(hours=1),
+        jitter=timedelta(minutes=5),
+        longest=timedelta(minutes=50),
+    ),
 )
 
 CATCH_UP: Final = timedelta(hours=1)

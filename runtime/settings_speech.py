@@ -47,6 +47,24 @@ class SpeechSettings(Group):
         gt=0,
         description="bound of one call for one part of a text",
     )
+    days: float = Field(
+        7,
+        validation_alias="SPEECH_DAYS",
+        gt=0,
+        description="how long a file lives that nobody listens to",
+    )
+    credits_per_1000: int = Field(
+        0,
+        validation_alias="SPEECH_CREDITS_PER_1000",
+        ge=0,
+        description="credits for each 1000 characters begun; a file that is there already is free",
+    )
+    share_parts: bool = Field(
+        default=False,
+        validation_alias="SPEECH_SHARE_PARTS",
+        description="let a part of a text that was spoken for one user serve every other user's "
+        "equal part; a shorter wait then tells that somebody has asked for it before",
+    )
     openai_base_url: Url | None = Field(
         None,
         validation_alias="OPENAI_SPEECH_BASE_URL",
@@ -99,6 +117,11 @@ class SpeechSettings(Group):
         validation_alias="KOKORO_VOICES",
         description="file of its voices, beside the model unless the path is absolute",
     )
+
+    @property
+    def keep_seconds(self) -> float:
+        """SPEECH_DAYS in seconds."""
+        return self.days * 24 * 3600
 
     def setup(
         self,

@@ -31,7 +31,7 @@ _OWN: Final = and_(
 )
 _SAME: Final = and_(
     _OWN,
-    attempts.c.step == Step.TRANSCRIBE,
+    attempts.c.step == bindparam("own_step"),
     attempts.c.tier == bindparam("own_tier"),
     attempts.c.chunk.is_not_distinct_from(bindparam("own_chunk", type_=Integer)),
 )
@@ -100,6 +100,7 @@ class Attempts:
         round: int,  # noqa: A002 - the name the job has for it
         *,
         chunk: int | None = None,
+        step: Step = Step.TRANSCRIBE,
         bill: Bill = UNKNOWN,
     ) -> int:
         """Write the attempt before the vendor is called; returns its number within the job.
@@ -115,8 +116,10 @@ class Attempts:
         """
         own = {"own_id": job_id, "own_user": user_id}
         number = await self._next(job_id, user_id)
-        await self._session.run(_CLOSE_LOST, {**own, "own_tier": tier, "own_chunk": chunk})
-        row = self._row(job_id, user_id, number, tier, provider)
+        await self._session.run(
+            _CLOSE_LOST, {**own, "own_tier": tier, "own_chunk": chunk, "own_step": step}
+        )
+        row = {**self._row(job_id, user_id, number, tier, provider), "step": step}
         await self._session.run(_BEGIN, {**row, **_bill(bill), "round": round, "chunk": chunk})
         return number
 
@@ -269,9 +272,11 @@ class Attempts:
         round: int,  # noqa: A002 - as above
         *,
         chunk: int | None = None,
+        step: Step = Step.TRANSCRIBE,
     ) -> Tries:
         """How often this tier was tried in this round in vain, by cause."""
         own = {"own_id": job_id, "own_user": user_id, "own_tier": tier, "own_chunk": chunk}
+        own["own_step"] = step
         row = await self._session.row(_TRIES, {**own, "own_round": round})
         return Tries() if row is None else Tries(busy=row.busy, lost=row.lost)
 

@@ -38,6 +38,8 @@ _JOB_ENDED: Final = (
 _MEMO: Final = select(memos.c.id).where(memos.c.id == media.c.memo_id).scalar_subquery()
 _REMOVE: Final = delete(media).where(_OWN)
 _CLAIM: Final = update(media).where(_OWN).values(loose=False, memo_id=bindparam("new_memo"))
+_STAND: Final = update(media).where(_OWN).values(loose=False, kind=MediaKind.SPEECH)
+_LOOSEN: Final = update(media).where(_OWN).values(loose=True, kind=MediaKind.WORK)
 _SECONDS: Final = select(media.c.seconds).where(_OWN)
 _OF_JOB: Final = select(media.c.key).where(
     media.c.job_id == bindparam("own_job"),
@@ -88,6 +90,14 @@ class Media:
         """Say that a memo stands on the file; a file that is still on its way has no row yet."""
         values = {**_own(key, user_id), "new_memo": memo_id}
         await self._session.run(_CLAIM, values)
+
+    async def stand(self, key: str, user_id: str) -> None:
+        """Say that a text that is read aloud stands on the file."""
+        await self._session.run(_STAND, _own(key, user_id))
+
+    async def loosen(self, key: str, user_id: str) -> None:
+        """Say that nothing stands on it any more: what is not deleted now, the sweep deletes."""
+        await self._session.run(_LOOSEN, _own(key, user_id))
 
     async def remove(self, key: str, user_id: str) -> None:
         """Forget a file that has been deleted."""

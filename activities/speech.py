@@ -1,0 +1,391 @@
+"""Texts that are read aloud: planned, spoken part by part, joined, stored, charged once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from temporalio import activity
+
+from activities.liveness import alive
+from activities.memo import announce_low
+from activities.ports import Database, Files, MediaTools, Transaction
+from activities.speech_call import SpeechCall
+from activities.speech_end import announce_speech
+from activities.speech_ports import Joiner, LanguageGuess, Synthesizer
+from activities.transcription import FREE_TRIES, TierBounds, check_lost
+from activities.wallet_ports import OwnWallet, Wallet
+from contracts import ids
+from contracts.audio import MediaKind
+from contracts.costs import UNPRICED, Prices
+from contracts.credits import LOW_BELOW
+from contracts.errors import Conflict, NotFound, ProviderFailure, ProviderOut
+from contracts.jobs import JobState, Step
+from contracts.reservations import Need
+from contracts.speech import PlannedVoice, SpeechOffer, SpeechOrder, Timing, plan_speech
+from contracts.speech_job import (
+    JoinSpeech,
+    KeptPart,
+    PlannedTexts,
+    SpeakPart,
+    SpeechFile,
+    SpeechJob,
+    SpeechPlan,
+    SpeechReady,
+    SpeechState,
+    SpokenPart,
+)
+from contracts.speech_text import parts
+from contracts.webhooks import Delivery, WebhookEvent
+
+DAY: float = 24 * 3600.0
+PART_TYPE = "application/octet-stream"
+SAME_TEMPO = 0.01
+"""A difference in speed that nobody hears; engines round theirs."""
+
+
+@dataclass(frozen=True)
+class SpeechRules:
+    """What the settings say.
+
+    Attributes:
+        keep_seconds: how long a file lives that nobody uses.
+        scope: whom a part may serve that was bought for one user; none: that user alone.
+        credits_low_below: a charge that takes the balance below it is told.
+    """
+
+    keep_seconds: float = 7 * DAY
+    scope: str | None = None
+    credits_low_below: int = LOW_BELOW
+
+    def scope_of(self, user_id: str) -> str:
+        """Whom the parts of this user may serve."""
+        return self.scope or user_id
+
+
+@dataclass(frozen=True)
+class SpeechEngines:
+    """What speaks, and what makes one file of it.
+
+    Attributes:
+        offers: in the order of the tiers.
+        guess: finds out the language of a text.
+    """
+
+    synthesizers: Mapping[str, Synthesizer]
+    offers: Sequence[SpeechOffer]
+    joiner: Joiner
+    guess: LanguageGuess
+
+
+class SpeechActivities:
+    """Each safe to do twice: a part that is there is not bought again, nor is a file charged."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        files: Files,
+        tools: MediaTools,
+        engines: SpeechEngines,
+        bounds: TierBounds,
+        rules: SpeechRules,
+        prices: Prices = UNPRICED,
+        wallet: Wallet | None = None,
+    ) -> None:
+        self._database = database
+        self._files = files
+        self._tools = tools
+        self._engines = engines
+        self._bounds = bounds
+        self._rules = rules
+        self._prices = prices
+        self._wallet = wallet or OwnWallet()
+        self._buying: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @activity.defn(name="plan_speech")
+    async def plan_speech(self, job: SpeechJob) -> SpeechPlan:
+        """Take the job up: state ``running``, its price held, the text divided for each tier.
+
+        Raises:
+            InsufficientCredits: fewer are free; the job is left as it was.
+            InvalidInput: no engine has the voice, the model or the language (any more).
+        """
+        async with self._database.read() as tx:
+            file = await tx.speech.find(job.file_id, job.user_id)
+        if file is None:
+            return SpeechPlan(present=False)
+        texts = await self._texts(file.order)
+        await self._cover(job)
+        scope = self._rules.scope_of(job.user_id)
+        async with self._database.write() as tx:
+            state = await tx.jobs.state(job.job_id, job.user_id)
+            if state is None or state.final:
+                return SpeechPlan(present=False)
+            await tx.jobs.move(job.job_id, job.user_id, JobState.RUNNING, step=Step.SPEAK)
+            if job.price:
+                key = ids.step_key(job.job_id, "hold", job.round)
+                await tx.credits.hold(job.user_id, job.job_id, key, job.price)
+            hashes = [part for text in texts for part in text.hashes]
+            there = await tx.speech.use_parts(scope, hashes, job.file_id)
+        tiers = tuple(text.planned(there) for text in texts)
+        return SpeechPlan(present=True, tiers=tiers, characters=len(file.order.text))
+
+    async def _texts(self, order: SpeechOrder) -> list["_Text"]:
+        language = order.language
+        if language is None and any(o.capabilities.wants_language for o in self._engines.offers):
+            language = await self._engines.guess.language(order.text)
+        voices = plan_speech(order, self._engines.offers, language)
+        return [await asyncio.to_thread(_text, voice, order.text) for voice in voices]
+
+    async def _cover(self, job: SpeechJob) -> None:
+        async def price(_: Transaction) -> int:
+            return job.price
+
+        key = ids.step_key(job.job_id, "hold", job.round)
+        need = Need(job_id=job.job_id, user_id=job.user_id, key=key, round=job.round)
+        if job.price:
+            await self._wallet.cover(need, price)
+
+    @activity.defn(name="speak_part")
+    async def speak_part(self, order: SpeakPart) -> SpokenPart:
+        """Have one part spoken and keep its samples, unless they are there.
+
+        Every call of a vendor is one row, written before it is made.
+
+        Raises:
+            ProviderBusy: the same tier again after the pause it asks for.
+            ProviderFailure: final for this tier.
+            NotFound: the file was deleted meanwhile.
+            Conflict: the job has ended meanwhile.
+        """
+        job, voice = order.job, order.voice
+        text = await asyncio.to_thread(_text, voice, (await self._file(job)).order.text)
+        part_hash = text.hashes[order.index]
+        scope = self._rules.scope_of(job.user_id)
+        async with self._buying.setdefault(f"{scope}:{part_hash}", asyncio.Lock()):
+            async with self._database.write() as tx:
+                kept = await tx.speech.use_part(scope, part_hash, job.file_id)
+                if kept is not None:
+                    return SpokenPart(samples=kept.samples, bought=False)
+                call = await SpeechCall.begin(
+                    self._database, tx, order, text.parts[order.index], self._prices
+                )
+                key = ids.part_key(job.user_id, job.file_id, part_hash)
+                await tx.media.add(
+                    key, job.user_id, kind=MediaKind.WORK, memo_id=None, job_id=job.job_id
+                )
+            return await self._buy(
+                order, text.parts[order.index], call, _Place(scope, part_hash, key)
+            )
+
+    async def _buy(
+        self, order: SpeakPart, text: str, call: SpeechCall, place: "_Place"
+    ) -> SpokenPart:
+        job, engine = order.job, self._engine(order.voice)
+        async with self._answering(call, order.voice), self._tools.workspace() as folder:
+            target = folder / "part"
+            async with alive(self._database, job.job_id, job.user_id):
+                spoken = await engine.synthesize(order.voice.piece(text), target)
+            call.answered(spoken.units)
+            await self._files.put_file(place.key, target, media_type=PART_TYPE)
+        part = KeptPart(
+            hash=place.part_hash,
+            key=place.key,
+            samples=spoken.samples,
+            speed=spoken.speed,
+            timings=spoken.timings,
+        )
+        await call.kept(place.scope, part)
+        return SpokenPart(samples=spoken.samples)
+
+    @asynccontextmanager
+    async def _answering(self, call: SpeechCall, voice: PlannedVoice) -> AsyncIterator[None]:
+        """Write down how the call in the block ends, when it ends without an answer."""
+        try:
+            check_lost(call.tries, FREE_TRIES if voice.free else self._bounds.tries)
+            yield
+        except ProviderFailure as failure:
+            await call.failed(failure)
+            tries = call.tries.busy + call.tries.lost + 1
+            raise self._bounds.after(failure, tries) from failure
+        except asyncio.CancelledError:
+            await asyncio.shield(call.cancelled())
+            raise
+
+    def _engine(self, voice: PlannedVoice) -> Synthesizer:
+        engine = self._engines.synthesizers.get(voice.name)
+        if engine is None:
+            raise ProviderOut(f"The tier {voice.name} is not configured on this worker")
+        return engine
+
+    async def _file(self, job: SpeechJob) -> SpeechFile:
+        async with self._database.read() as tx:
+            file = await tx.speech.find(job.file_id, job.user_id)
+        if file is None:
+            raise NotFound("The file was deleted", code="deleted")
+        return file
+
+    @activity.defn(name="join_speech")
+    async def join_speech(self, order: JoinSpeech) -> SpeechReady:
+        """Make one file of all parts, store it and charge for it; the job is completed then.
+
+        A file that is there already is returned as it is.
+
+        Raises:
+            NotFound: the file was deleted meanwhile, or one of its parts is gone.
+            Conflict: the job has ended meanwhile.
+            Unavailable: no room on the disk, or no ffmpeg.
+        """
+        job = order.job
+        file = await self._file(job)
+        if file.state is SpeechState.READY:
+            return SpeechReady(seconds=file.seconds or 0.0, size=file.size or 0)
+        text = await asyncio.to_thread(_text, order.voice, file.order.text)
+        kept = await self._kept(job, text)
+        key = ids.speech_key(job.user_id, job.file_id, job.form)
+        async with self._database.write() as tx:
+            await tx.media.add(
+                key, job.user_id, kind=MediaKind.WORK, memo_id=None, job_id=job.job_id
+            )
+        tempo = _tempo(file.order.speed, kept)
+        async with (
+            alive(self._database, job.job_id, job.user_id),
+            self._tools.workspace() as folder,
+            AsyncExitStack() as stack,
+        ):
+            local: dict[str, Path] = {}
+            for part in kept:
+                if part.key not in local:
+                    path = await stack.enter_async_context(self._files.local(part.key))
+                    local[part.key] = path
+            target = folder / "speech"
+            seconds = await self._engines.joiner.join(
+                [local[part.key] for part in kept],
+                target,
+                job.form,
+                tempo=tempo,
+                progress=activity.heartbeat,
+            )
+            stored = await self._files.put_file(key, target, media_type=job.form.media_type)
+        made = SpeechReady(seconds=round(seconds, 3), size=stored.size, charged=job.price)
+        done = _Made(made, key, stored.sha256, order.voice.name, _timings(kept, tempo))
+        return await self._complete(job, file, done)
+
+    async def _kept(self, job: SpeechJob, text: "_Text") -> list[KeptPart]:
+        async with self._database.read() as tx:
+            found = await tx.speech.parts(self._rules.scope_of(job.user_id), text.hashes)
+        missing = set(text.hashes) - set(found)
+        if missing:
+            raise NotFound("A part of the speech is gone", code="part_gone")
+        return [found[part_hash] for part_hash in text.hashes]
+
+    async def _complete(self, job: SpeechJob, file: SpeechFile, done: "_Made") -> SpeechReady:
+        announced: tuple[Delivery, ...] = ()
+        async with self._database.write() as tx:
+            state = await tx.jobs.state(job.job_id, job.user_id)
+            lives = state is not None and not state.final
+            if lives:
+                lives = await tx.speech.ready(
+                    job.file_id,
+                    job.user_id,
+                    done.made,
+                    key=done.key,
+                    sha256=done.sha256,
+                    tier=done.tier,
+                    timings=done.timings,
+                    keep_seconds=self._rules.keep_seconds,
+                )
+            if lives:
+                await tx.media.stand(done.key, job.user_id)
+                announced = await self._charge(tx, job, done)
+                announced += await announce_speech(
+                    tx, job, file, WebhookEvent.SPEECH_READY, done.made
+                )
+        if not lives:
+            raise Conflict("The job ended before its file was there", code="job_ended")
+        await self._wallet.tell(job.job_id, job.user_id)
+        return done.made.model_copy(update={"announced": announced})
+
+    async def _charge(self, tx: Transaction, job: SpeechJob, done: "_Made") -> tuple[Delivery, ...]:
+        """End the job; returns the messages that tell of a low balance."""
+        announced: tuple[Delivery, ...] = ()
+        if job.price:
+            key = ids.step_key(job.job_id, "settle")
+            charge = await tx.credits.settle(
+                job.user_id, job.job_id, key, job.price, operation=ids.SPEECH
+            )
+            await self._wallet.settled(tx, job.job_id, job.user_id, charge)
+            announced = await announce_low(tx, job.user_id, charge, self._rules.credits_low_below)
+        result = {
+            "fileId": job.file_id,
+            "seconds": done.made.seconds,
+            "size": done.made.size,
+            "tier": done.tier,
+            "charged": job.price,
+        }
+        await tx.jobs.advance(
+            job.job_id, job.user_id, Step.ANNOUNCE, tier=done.tier, data={"step": Step.JOIN}
+        )
+        await tx.jobs.move(
+            job.job_id, job.user_id, JobState.COMPLETED, step=Step.DONE, result=result
+        )
+        return announced
+
+
+@dataclass(frozen=True)
+class _Text:
+    """The text as one tier takes it."""
+
+    voice: PlannedVoice
+    parts: tuple[str, ...]
+    hashes: tuple[str, ...]
+
+    def planned(self, there: frozenset[str]) -> PlannedTexts:
+        """What is to be done, each distinct part once."""
+        first = {part_hash: at for at, part_hash in reversed(list(enumerate(self.hashes)))}
+        missing = sorted(at for part_hash, at in first.items() if part_hash not in there)
+        return PlannedTexts(voice=self.voice, parts=len(self.parts), missing=tuple(missing))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a part is kept."""
+
+    scope: str
+    part_hash: str
+    key: str
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A stored file, and what is to be remembered of it."""
+
+    made: SpeechReady
+    key: str
+    sha256: str | None
+    tier: str
+    timings: tuple[Timing, ...]
+
+
+def _text(voice: PlannedVoice, text: str) -> _Text:
+    found = parts(text, voice.max_characters)
+    return _Text(voice, found, tuple(voice.part_hash(part) for part in found))
+
+
+def _tempo(wanted: float, kept: Sequence[KeptPart]) -> float:
+    """How much faster than the samples it is to be; parts of one voice are equally fast."""
+    tempo = wanted / kept[0].speed
+    return 1.0 if abs(tempo - 1) < SAME_TEMPO else tempo
+
+
+def _timings(kept: Sequence[KeptPart], tempo: float) -> tuple[Timing, ...]:
+    """Of the whole file, in order."""
+    found: list[Timing] = []
+    before = 0.0
+    for part in kept:
+        found += [timing.moved(before / tempo, tempo) for timing in part.timings]
+        before += part.seconds
+    return tuple(found)

@@ -1,0 +1,68 @@
+"""Files and parts nobody has used for long, page by page; a killed tick is done again."""
+
+from collections.abc import Sequence
+
+from temporalio import activity
+
+from activities.ports import Database, Files
+from contracts.audio import OwnedKey
+from contracts.speech_job import Expired
+
+PAGE = 200
+
+
+class SpeechExpiry:
+    """Each row goes first, out of everybody's sight, then its file.
+
+    Args:
+        keep_seconds: how long a part lives that nobody uses; files say it themselves.
+    """
+
+    def __init__(self, database: Database, files: Files, keep_seconds: float) -> None:
+        self._database = database
+        self._files = files
+        self._keep_seconds = keep_seconds
+
+    @activity.defn(name="expire_speech")
+    async def expire_speech(self) -> Expired:
+        """Remove what nobody has used for so long; what is used meanwhile stays."""
+        return Expired(files=await self._expire_files(), parts=await self._expire_parts())
+
+    async def _expire_files(self) -> int:
+        removed = 0
+        while True:
+            async with self._database.read() as tx:
+                page = await tx.speech.expired(limit=PAGE)
+            for file_id, user_id in page:
+                async with self._database.write() as tx:
+                    gone = await tx.speech.remove_expired(file_id, user_id)
+                    for owned in gone:
+                        await tx.media.loosen(owned.key, owned.user_id)
+                removed += await remove_files(self._database, self._files, gone)
+                activity.heartbeat(removed)
+            if len(page) < PAGE:
+                return removed
+
+    async def _expire_parts(self) -> int:
+        removed, age = 0, self._keep_seconds
+        while True:
+            async with self._database.read() as tx:
+                page = await tx.speech.unused_parts(older_than_seconds=age, limit=PAGE)
+            for scope, part_hash in page:
+                async with self._database.write() as tx:
+                    gone = await tx.speech.remove_unused(scope, part_hash, older_than_seconds=age)
+                    for owned in gone:
+                        await tx.media.loosen(owned.key, owned.user_id)
+                removed += await remove_files(self._database, self._files, gone)
+                activity.heartbeat(removed)
+            if len(page) < PAGE:
+                return removed
+
+
+async def remove_files(database: Database, files: Files, gone: Sequence[OwnedKey]) -> int:
+    """Delete files no row stands on any more; whoever dies here leaves the rest to `reconcile`."""
+    for owned in gone:
+        await files.delete(owned.key)
+        async with database.write() as tx:
+            await tx.media.remove(owned.key, owned.user_id)
+    return len(gone)
