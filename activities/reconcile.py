@@ -100,7 +100,8 @@ class ReconcileActivities:
             async with self._database.write() as tx:
                 page = await tx.credits.left_over(after=after, limit=PAGE)
                 for hold in page:
-                    key = ids.step_key(hold.job_id, "release_left_over")
+                    # A job may leave one over in each round: the hold's own key tells them apart.
+                    key = f"{hold.key}:left_over"
                     released += bool(await tx.credits.release(hold.user_id, hold.job_id, key))
             if len(page) < PAGE:
                 return released

@@ -10,9 +10,10 @@ what ends or corrects it goes to the same account, whatever has become of the sp
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import and_, bindparam, delete, exists, func, select, true, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from contracts.credits import Charge, EntryKind, JobCredits, OpenHold
 from contracts.errors import Conflict
@@ -65,7 +66,13 @@ _RELEASE: Final = (
     update(credit_holds)
     .where(_OWN_OPEN)
     .values(state=RELEASED, ended_at=bindparam("now"), ended_by=bindparam("by"))
-    .returning(_HOLD.amount, _HOLD.space_id)
+    .returning(_HOLD.amount, _HOLD.space_id, _HOLD.ended_by)
+)
+_RELEASE_BY_HOLD: Final = (
+    update(credit_holds)
+    .where(_OWN_OPEN)
+    .values(state=RELEASED, ended_at=bindparam("now"), ended_by=_HOLD.key + ":release")
+    .returning(_HOLD.amount, _HOLD.space_id, _HOLD.ended_by)
 )
 _ADJUST: Final = (
     update(credit_holds)
@@ -217,17 +224,24 @@ class Credits(Accounts):
         }
         if await self._session.run(_OPEN_HOLD[self._session.dialect], row):
             return False
-        await self.release(user_id, job_id, f"{key}:release")
+        # As often as there are rounds: the hold's own key tells them apart.
+        await self._release(user_id, job_id, _RELEASE_BY_HOLD, None)
         return True
 
     async def release(self, user_id: str, job_id: str, key: str) -> int:
         """End the job's open hold without a charge; returns what it was (0: none was open)."""
-        own = {"own_user": user_id, "own_job": job_id, "by": key, "now": self._session.now}
-        held = await self._session.row(_RELEASE, own)
+        return await self._release(user_id, job_id, _RELEASE, key)
+
+    async def _release(
+        self, user_id: str, job_id: str, statement: ReturningUpdate[Any], key: str | None
+    ) -> int:
+        own = {"own_user": user_id, "own_job": job_id, "now": self._session.now}
+        held = await self._session.row(statement, own if key is None else {**own, "by": key})
         if held is None:
             return 0
         payer, freed = Payer(user_id, held.space_id), int(held.amount)
         await self._set_aside(payer, -freed)
+        key = str(held.ended_by)
         await self._entry(payer, key, EntryKind.RELEASE, freed, held_delta=-freed, job_id=job_id)
         return freed
 

@@ -151,11 +151,11 @@ def _judge_holds(rows: Rows) -> Iterator[Violation]:
             (not row.payer, "Whoever pays has no account"),
         )
         yield from _said(Invariant.LEDGER, row.key, broken)
-        broken = (
+        of_job = (
             (row.state == OPEN and ended, "Credits are held for a job that has ended"),
             (for_nothing, "A job without a result was charged"),
         )
-        yield from _said(Invariant.CHARGED_ONCE, row.key, broken)
+        yield from _said(Invariant.CHARGED_ONCE, row.key, of_job)
 
 
 def _overdue(after: Any, now: datetime) -> Select[Any]:

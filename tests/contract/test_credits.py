@@ -172,6 +172,19 @@ async def test_a_job_is_charged_once_in_its_life(database: Database, user: str) 
     assert await ledger_is_sound(database)
 
 
+async def test_a_job_that_was_charged_may_hold_in_any_number_of_later_rounds(
+    database: Database, user: str
+) -> None:
+    async with database.write() as tx:
+        for attempt in range(1, 5):
+            await tx.credits.hold(user, "j", f"j:hold.{attempt}", 10)
+            charge = await tx.credits.settle(user, "j", "j:settle", 10, operation="t")
+            assert charge.amount == (10 if attempt == 1 else 0)
+        assert await tx.credits.of_job(user, "j") == JobCredits(held=0, charged=10)
+    assert (await kinds(database, user))[3:] == [("hold", 10), ("release", 10)] * 3
+    assert await ledger_is_sound(database)
+
+
 async def test_a_job_without_a_hold_is_charged_from_what_is_free(
     database: Database, user: str
 ) -> None:
