@@ -13,7 +13,9 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AsyncExitStack
 
+    from activities.notification_ports import Notifier
     from runtime.settings import Settings
     from store.database import Database
 
@@ -54,6 +56,33 @@ async def migrated(settings: "Settings") -> "AsyncIterator[Database]":
         await database.close()
 
 
+def open_notifier(settings: "Settings", stack: "AsyncExitStack") -> "Notifier":
+    """The way out for mail: the notification service, else the mail server, else none."""
+    mail = settings.mail
+    if mail.notify_url is not None:
+        from providers.mana_notify import ManaNotify
+
+        service = ManaNotify(mail.notify_url, settings.services.service_key, mail.app_id)
+        stack.push_async_callback(service.aclose)
+        return service
+    if mail.smtp_host is not None:
+        from providers.smtp_mail import SmtpMail, SmtpSetup, SmtpTls
+
+        setup = SmtpSetup(
+            host=mail.smtp_host,
+            port=mail.smtp_port,
+            sender=mail.smtp_from,
+            tls=SmtpTls(mail.smtp_tls),
+            username=mail.smtp_username,
+            password=mail.smtp_password,
+            seconds=mail.smtp_timeout_seconds,
+        )
+        return SmtpMail(setup)
+    from providers.mail_log import MailLog
+
+    return MailLog()
+
+
 @click.group()
 def credits() -> None:  # noqa: A001 - the command's name
     """The built-in ledger."""
@@ -81,5 +110,46 @@ def grant(data: Path | None, user: Any, amount: int, reference: str | None) -> N
     click.echo(asyncio.run(give()))
 
 
-GROUPS: Final = (credits,)
+@click.group()
+def notify() -> None:
+    """Mail we send."""
+
+
+@notify.command("test")
+@data_option
+@click.option("--to", required=True, help="Address that gets a test mail.")
+def test_mail(data: Path | None, to: str) -> None:
+    """Send one mail by the way that is set up and print what became of it."""
+    import asyncio
+    from contextlib import AsyncExitStack
+    from uuid import uuid4
+
+    from activities.notifications import Postman
+    from contracts.notifications import Mail, NotificationKind, NotificationState, Posted, checked
+
+    settings = settings_of(data)
+    mail = checked(
+        Mail(
+            external_id=f"{NotificationKind.TEST}:{uuid4()}",
+            kind=NotificationKind.TEST,
+            recipient=to,
+            subject="Voicekeep can send mail",
+            body="This mail was asked for by an operator, to see that mail arrives.\n",
+        )
+    )
+
+    async def send() -> "Posted | None":
+        async with AsyncExitStack() as stack:
+            database = await stack.enter_async_context(migrated(settings))
+            return await Postman(database, open_notifier(settings, stack)).send(mail)
+
+    posted = asyncio.run(send())
+    if posted is None:
+        raise click.ClickException("Somebody else has taken the mail up")
+    click.echo(posted.state if posted.code is None else f"{posted.state}: {posted.code}")
+    if posted.state not in {NotificationState.SENT, NotificationState.LOGGED}:
+        raise SystemExit(1)
+
+
+GROUPS: Final = (credits, notify)
 """Every group of this module, in the order of the help."""

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 import structlog
+from temporalio import activity
 from temporalio.client import Client
 from temporalio.worker import (
     FixedSizeSlotSupplier,
@@ -20,6 +21,7 @@ from temporalio.worker import (
     WorkerTuner,
 )
 
+from accounts import open_notifier
 from activities.audio import AudioActivities, AudioLimits
 from activities.batch import BatchActivities, StagingSweep
 from activities.blueprint import BlueprintActivities
@@ -29,6 +31,7 @@ from activities.fetch import FetchActivities, FetchLimits
 from activities.headline import HeadlineActivities
 from activities.language import LanguageActivities
 from activities.memo import MemoActivities
+from activities.notifications import Postman
 from activities.outside import OutsideActivities
 from activities.reconcile import ReconcileActivities, ReconcileAges
 from activities.transcription import TierBounds, TranscriptionActivities
@@ -228,6 +231,7 @@ async def assemble(
         ReconcileAges(),
         uploads=uploads,
         staged=StagingSweep(engines.batches),
+        postman=Postman(database, open_notifier(settings, stack), activity.heartbeat),
     )
     return [
         memo.reserve,

@@ -216,6 +216,7 @@ async def announce_low(
     told = user_id if charge.space_id is None else await tx.spaces.owner(charge.space_id)
     if told is None:
         return ()
+    await tx.notifications.credits_low(told, low, subject=charge.key)
     return await tx.webhooks.announce(told, WebhookEvent.CREDITS_LOW, low, subject=charge.key)
 
 

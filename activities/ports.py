@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from activities.fetch_ports import Addresses
+from activities.notification_ports import Notifications
 from activities.outside_ports import Outside, VendorJobs
 from activities.row_ports import (
     Attempts,
@@ -96,6 +97,10 @@ class Transaction(Protocol):
     @property
     def webhooks(self) -> Webhooks:
         """Webhook messages within this transaction."""
+
+    @property
+    def notifications(self) -> Notifications:
+        """Mail within this transaction."""
 
     @property
     def media(self) -> Media:

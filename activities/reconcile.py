@@ -7,6 +7,7 @@ from temporalio import activity
 
 from activities.batch import StagingSweep
 from activities.endings import Endings
+from activities.notifications import Postman
 from activities.outside import OutsideDelivery
 from activities.ports import Database, Files, JobStarter
 from activities.uploads import UploadSweep
@@ -51,6 +52,7 @@ class ReconcileActivities:
         *,
         uploads: UploadSweep,
         staged: StagingSweep,
+        postman: Postman | None = None,
     ) -> None:
         self._database = database
         self._files = files
@@ -59,6 +61,7 @@ class ReconcileActivities:
         self._ages = ages
         self._uploads = uploads
         self._staged = staged
+        self._postman = postman
 
     @activity.defn(name="heal")
     async def heal(self) -> Healed:
@@ -72,6 +75,7 @@ class ReconcileActivities:
             files_removed=await self._heal_files(),
             keys_forgotten=await self._forget_keys(),
             staged_removed=await self._sweep_staged(),
+            mail_sent=await self._postman.send_due() if self._postman else 0,
         )
 
     async def _sweep_staged(self) -> int:

@@ -296,6 +296,7 @@ class Healed(Value):
     keys_forgotten: int = 0
     files_removed: int = 0
     staged_removed: int = 0
+    mail_sent: int = 0
 
 
 class Memo(Value):

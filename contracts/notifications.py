@@ -20,9 +20,8 @@ MAX_SUBJECT: Final = 200
 MAX_BODY: Final = 20_000
 MAX_EXTERNAL_ID: Final = 200
 
-_ADDRESS: Final = re.compile(
-    r"[^\s@<>,;:()\[\]\\\"\x00-\x20\x7f]+@[^\s@<>,;:()\[\]\\\"\x00-\x20\x7f]+"
-)
+# ASCII alone, and no quoting: what else there is needs a server that says so.
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
 _EXTERNAL_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,200}")
 

@@ -67,6 +67,6 @@ class MailSettings(Group):
         20,
         validation_alias="SMTP_TIMEOUT_SECONDS",
         gt=0,
-        le=60,
+        le=30,
         description="bound of sending one mail, connecting included",
     )

@@ -10,10 +10,18 @@ from typing import Any, Final
 
 from sqlalchemy import and_, bindparam, delete, select, update
 
-from contracts.notifications import Mail, NotificationState, Posted, TakenUp
+from contracts.notifications import (
+    Mail,
+    NotificationState,
+    Posted,
+    TakenUp,
+    credits_low_mail,
+)
+from contracts.webhooks import CreditsLowData
 from store.columns import Moment
 from store.expressions import unless_there
 from store.notification_tables import IS_OPEN, notifications
+from store.profiles import Profiles
 from store.session import Session
 
 _ADD: Final = unless_there(notifications)
@@ -66,6 +74,15 @@ class Notifications:
             "created_at": now,
         }
         return bool(await self._session.run(_ADD[self._session.dialect], row))
+
+    async def credits_low(self, user_id: str, low: CreditsLowData, *, subject: str) -> bool:
+        """Write what a user who takes mail is told of a low balance; false: nothing to tell.
+
+        Args:
+            subject: key of the charge.
+        """
+        mail = credits_low_mail(subject, await Profiles(self._session).find(user_id), low)
+        return mail is not None and await self.add(mail)
 
     async def state(self, external_id: str) -> NotificationState | None:
         """How far a mail is; none: there is none of that id."""

@@ -116,6 +116,7 @@ async def _consume(
     )
     low = credits_low(charge, low_below)
     if low is not None:
+        await tx.notifications.credits_low(user_id, low, subject=charge.key)
         told += await tx.webhooks.announce(
             user_id, WebhookEvent.CREDITS_LOW, low, subject=charge.key
         )
