@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.shapes.blueprints import BLUEPRINT_EXAMPLE
+from api.shapes.costs import USAGE_EXAMPLE
 from api.shapes.jobs import JOB_EXAMPLE
 from api.shapes.memories import MEMORY_EXAMPLE
 from api.shapes.memos import MEMO_EXAMPLE
@@ -55,6 +56,7 @@ _EXAMPLES: Final = {
     "MemoView": MEMO_EXAMPLE,
     "MemoryView": MEMORY_EXAMPLE,
     "BlueprintView": BLUEPRINT_EXAMPLE,
+    "UsageAnswer": USAGE_EXAMPLE,
 }
 """Set here because FastAPI takes every null out of what models say themselves."""
 

@@ -195,6 +195,11 @@ class Usage(Value):
     micros: int = 0
     unpriced: int = 0
 
+    @property
+    def amount(self) -> str | None:
+        """What is known of their cost, in the currency; none when nothing is."""
+        return None if self.calls and self.unpriced == self.calls else amount(self.micros)
+
 
 def in_all(usages: Iterable[Usage]) -> Usage:
     """The sum of groups that share no call."""

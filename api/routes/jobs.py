@@ -57,7 +57,7 @@ async def get_job(job_id: JobId, user: CurrentUser, needs: Needs) -> JobView:
         attempts = await tx.attempts.list(job_id, user.id)
         paid = await tx.credits.of_job(user.id, job_id)
         events = await tx.jobs.events_after({job_id: 0}, user.id)
-    return job_view(job, attempts, paid, events)
+    return job_view(job, attempts, paid, events, needs.settings.costs.currency)
 
 
 @_metered.post(

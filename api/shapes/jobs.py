@@ -5,7 +5,9 @@ from typing import Any, Final
 
 from pydantic import Field
 
+from api.shapes.costs import CostView, UnitsView, cost_view
 from api.shapes.fields import EXAMPLE_MEMO, EXAMPLE_TIME, Answer, Part
+from contracts.costs import amount
 from contracts.credits import JobCredits
 from contracts.jobs import EventType, Job, JobEvent, JobState, Step
 from contracts.tiers import Attempt, AttemptOutcome
@@ -29,10 +31,37 @@ JOB_EXAMPLE: Final[dict[str, Any]] = {
             "error": None,
             "chunk": None,
             "step": "transcribe",
+            "units": {
+                "audioSeconds": 61.48,
+                "inputTokens": None,
+                "outputTokens": None,
+                "characters": None,
+            },
+            "cost": "0.000000",
         }
     ],
     "credits": {"held": 0, "charged": 3},
-    "cost": {"credits": 3, "seconds": 61.48},
+    "cost": {
+        "credits": 3,
+        "seconds": 61.48,
+        "currency": "USD",
+        "amount": "0.000000",
+        "complete": True,
+        "steps": [
+            {
+                "step": "transcribe",
+                "calls": 1,
+                "units": {
+                    "audioSeconds": 61.48,
+                    "inputTokens": None,
+                    "outputTokens": None,
+                    "characters": None,
+                },
+                "amount": "0.000000",
+                "complete": True,
+            }
+        ],
+    },
     "timeline": [
         {"seq": 1, "type": "state", "step": "queued", "at": EXAMPLE_TIME, "seconds": None},
         {"seq": 7, "type": "progress", "step": "transcribe", "at": EXAMPLE_TIME, "seconds": 21.4},
@@ -64,6 +93,12 @@ class AttemptView(Part):
         default=None, description="Number of the chunk of a long recording; null: all of it."
     )
     step: str = Field(default=Step.TRANSCRIBE, description="Of the job, that the call was made in.")
+    units: UnitsView = Field(
+        description="What the vendor bills it by; while it runs the most it may come to."
+    )
+    cost: str | None = Field(
+        description="Estimate of what it cost us, with six decimals; null when it is not known."
+    )
 
     @classmethod
     def of(cls, attempt: Attempt) -> "AttemptView":
@@ -80,6 +115,8 @@ class AttemptView(Part):
             error=error,
             chunk=attempt.chunk,
             step=attempt.step,
+            units=UnitsView.of(attempt.units),
+            cost=None if attempt.cost_micros is None else amount(attempt.cost_micros),
         )
 
 
@@ -88,13 +125,6 @@ class CreditsView(Part):
 
     held: int
     charged: int
-
-
-class CostView(Part):
-    """What the job cost: credits charged, for so many seconds of audio measured."""
-
-    credits: int
-    seconds: float | None
 
 
 class MomentView(Part):
@@ -147,9 +177,13 @@ class JobCancelling(Answer):
 
 
 def job_view(
-    job: Job, attempts: Sequence[Attempt], paid: JobCredits, events: Sequence[JobEvent]
+    job: Job,
+    attempts: Sequence[Attempt],
+    paid: JobCredits,
+    events: Sequence[JobEvent],
+    currency: str,
 ) -> JobView:
-    """The view of a job and what belongs to it."""
+    """The view of a job and what belongs to it; ``currency`` of what vendors cost."""
     result = job.result or {}
     error = ErrorView(**job.failure.model_dump()) if job.failure else None
     return JobView(
@@ -162,7 +196,7 @@ def job_view(
         tiers=_planned(events),
         attempts=[AttemptView.of(attempt) for attempt in attempts],
         credits=CreditsView(held=paid.held, charged=paid.charged),
-        cost=CostView(credits=paid.charged, seconds=result.get("seconds")),
+        cost=cost_view(attempts, currency, charged=paid.charged, seconds=result.get("seconds")),
         timeline=timeline(events),
         result=job.result,
         error=error,

@@ -16,7 +16,10 @@ async def test_a_new_job_is_queued_and_has_cost_nothing(front: Front, anna: User
     assert (job["subjectId"], job["state"], job["step"]) == (memo["memoId"], "queued", "queued")
     assert (job["tier"], job["attempts"], job["result"], job["error"]) == (None, [], None, None)
     assert job["credits"] == {"held": 0, "charged": 0}
-    assert job["cost"] == {"credits": 0, "seconds": None}
+    assert job["cost"] == {
+        "credits": 0, "seconds": None, "currency": "USD", "amount": "0.000000", "complete": True,
+        "steps": [],
+    }  # fmt: skip
     [moment] = job["timeline"]
     assert (moment["seq"], moment["type"], moment["seconds"]) == (1, "state", None)
 
@@ -63,7 +66,7 @@ async def test_a_job_tells_its_attempts_its_credits_and_its_timeline(
         )
     done = (await front.ask("GET", f"jobs/{job_id}", anna)).json()
     assert done["credits"] == {"held": 0, "charged": 3}
-    assert done["cost"] == {"credits": 3, "seconds": 61.5}
+    assert (done["cost"]["credits"], done["cost"]["seconds"]) == (3, 61.5)
     assert done["result"] == {"seconds": 61.5}
     assert [moment["seq"] for moment in done["timeline"]] == [1, 2, 3, 4]
     assert [moment["type"] for moment in done["timeline"]] == [

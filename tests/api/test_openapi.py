@@ -106,6 +106,7 @@ async def test_real_answers_are_of_the_shape_the_document_says(
         ("blueprints", "BlueprintList"),
         ("credits/balance", "BalanceAnswer"),
         ("credits/transactions", "Transactions"),
+        ("usage?by=kind", "UsageAnswer"),
         ("credits/pricing", "Pricing"),
         ("/health", "Health"),
         ("/health/live", "Alive"),

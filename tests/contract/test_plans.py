@@ -25,8 +25,9 @@ from contracts.upload_sessions import UploadSession
 from store import language_tables, ledger, schema, upload_tables
 from store.columns import METADATA
 from store.database import Database
-from tests.contract import event_life, outside_life, webhook_life
+from tests.contract import cost_life, event_life, outside_life, webhook_life
 from tests.contract.budget_life import budget_rows, live_through_budgets
+from tests.contract.cost_life import live_through_costs
 from tests.contract.event_life import live_through_events, notification_rows
 from tests.contract.outside_life import live_through_outsiders, outside_rows
 from tests.contract.webhook_life import live_through_webhooks, webhook_rows
@@ -319,7 +320,7 @@ WITHOUT_OWNER = {
 
 def has_owner(statement: str) -> bool:
     every = WITHOUT_OWNER | webhook_life.WITHOUT_OWNER | outside_life.WITHOUT_OWNER
-    every |= event_life.WITHOUT_OWNER
+    every |= event_life.WITHOUT_OWNER | cost_life.WITHOUT_OWNER
     return (
         statement.startswith("INSERT")
         or "user_id = " in statement
@@ -392,6 +393,7 @@ async def test_no_statement_of_a_memos_life_reads_a_whole_table(
         async with database.write() as tx:
             await live_through_webhooks(tx, OWNER if "owner" in who else user, NOW)
             await live_through_events(tx, OWNER if "owner" in who else user)
+            await live_through_costs(tx, OWNER if "owner" in who else user, NOW)
         await database_reads_a_whole_table(database)
     assert plans.pop(WHOLE_TABLE) != []
     assert len(plans) > 50

@@ -101,7 +101,9 @@ class FakeGemini(Wire):
         else:
             text = language_mind.answer(schema, system, user)
         mood = language_mind.mood(user)
-        return json_response(_answer(model, text, mood, len(system + user) // 4))
+        answer = _answer(model, text, mood, len(system + user) // 4)
+        facts["usage"] = answer["usageMetadata"]
+        return json_response(answer)
 
     def _audio(self, parts: list[dict[str, Any]]) -> bytes | Response | None:
         for part in parts:

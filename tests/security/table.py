@@ -70,7 +70,9 @@ none    former  owner   svc     cron
 401 200 200 200 200 401 401 401 401  POST /api/v1/credits/check
 401 200 200 200 200 401 401 401 401  POST /api/v1/credits/consume
 401 200 200 200 200 401 401 401 401  GET /api/v1/credits/transactions
+401 200 200 200 200 401 401 401 401  GET /api/v1/usage
 
+401 401 401 401 401 401 200 401 401  GET /api/v1/internal/usage
 401 401 401 401 401 401 200 401 401  POST /api/v1/internal/credits/grant
 401 401 401 401 401 401 409 401 401  POST /api/v1/internal/credits/refund
 
