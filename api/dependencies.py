@@ -26,6 +26,7 @@ from runtime.settings import Settings
 if TYPE_CHECKING:  # what makes a start slow
     from api.egress import Egress
     from api.event_feed import EventFeed
+    from api.key_ring import KeyRing
     from api.user_feed import UserFeed
     from runtime.tokens import TokenVerifier
     from store.database import Database
@@ -71,6 +72,7 @@ class Services:
     files: Files
     jobs: Jobs
     tokens: "TokenVerifier"
+    api_keys: "KeyRing"
     key_set: Mapping[str, Any]
     events: "EventFeed"
     user_events: "UserFeed"

@@ -43,6 +43,10 @@ TAGS: Final[list[dict[str, Any]]] = [
     {"name": "Jobs", "description": "The durable jobs behind memos: progress, events, cancelling."},
     {"name": "Credits", "description": "Prices and the caller's account."},
     {
+        "name": "API keys",
+        "description": "Keys of one's own for programs, with scopes; `X-API-Key`, or as a token.",
+    },
+    {
         "name": "Webhooks",
         "description": "Events sent to addresses of one's own, signed by Standard Webhooks 1.0.",
     },
@@ -59,6 +63,9 @@ _EXAMPLES: Final = {
     "UsageAnswer": USAGE_EXAMPLE,
 }
 """Set here because FastAPI takes every null out of what models say themselves."""
+
+_API_KEY: Final = "apiKey"
+"""Name of the security scheme; whatever wants a scope may say that a key has not got it."""
 
 _OF_THE_FRAMEWORK: Final = ("HTTPValidationError", "ValidationError")
 
@@ -123,6 +130,8 @@ def _with_shared_errors(document: dict[str, Any], operations: list[dict[str, Any
     for operation in operations:
         if "requestBody" in operation:
             _with_too_large(operation)
+        if any(_API_KEY in shown for shown in operation.get("security", [])):
+            operation["responses"].setdefault("403", {"$ref": "#/components/responses/Error403"})
     for name in _OF_THE_FRAMEWORK:
         components["schemas"].pop(name, None)
 

@@ -26,6 +26,7 @@ CORS_HEADERS: Final = (
     "Content-Type",
     "Idempotency-Key",
     "Last-Event-ID",
+    "X-API-Key",
     "X-Internal-API-Key",
     "X-Request-ID",
     "X-Service-Key",

@@ -4,6 +4,8 @@
 principal    shows                                        route class
 ===========  ===========================================  ===============================
 user         ``Authorization: Bearer`` (runtime/tokens)   `UserRoute`, `PollingRoute`
+user, by     ``X-API-Key`` or ``Authorization: Bearer     the same, within the key's scopes:
+an API key   vk_…`` (api/key_ring)                        `user_router(…, scope=…)`
 service      ``X-Service-Key``                            `ServiceRoute`
 cron         ``X-Internal-API-Key``                       `CronRoute`
 vendor       a signature of the body, or a key            `VendorRoute`
@@ -26,6 +28,7 @@ from pydantic import SecretStr
 
 from api.admission import API_PREFIX, OpenRoute, Principal, User, UserRoute, user_router
 from api.dependencies import services_of
+from contracts.api_keys import Access, Scope
 from contracts.errors import Unauthenticated, Unavailable
 
 SERVICE_HEADER: Final = "X-Service-Key"
@@ -144,9 +147,9 @@ def service_router(tag: str, *, route_class: type[ServiceRoute] = ServiceRoute) 
     return _router(tag, route_class, _SERVICE)
 
 
-def service_or_user_router(tag: str) -> APIRouter:
-    """A router all of whose routes want the service key or a user's token."""
-    router = user_router(tag, route_class=ServiceOrUserRoute)
+def service_or_user_router(tag: str, *, scope: Scope | Access | None = None) -> APIRouter:
+    """A router all of whose routes want the service key, or what `user_router` says."""
+    router = user_router(tag, scope=scope, route_class=ServiceOrUserRoute)
     router.dependencies.append(Security(_SERVICE))
     return router
 

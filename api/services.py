@@ -6,13 +6,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from api.dependencies import Jobs, Services
 from api.egress import Egress
 from api.event_feed import EventFeed
+from api.key_ring import KeyRing
 from api.measures import Measures
 from api.rate_limit import Limiter, RateLimiter
 from api.shared_rate import SharedLimiter
 from api.user_feed import UserFeed
 from runtime.issuer import EmbeddedIssuer
 from runtime.names import Names
-from runtime.seals import Seals
+from runtime.seals import Seals, passing_key
 from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.temporal_jobs import TemporalJobs
@@ -48,6 +49,11 @@ async def open_services(
             if (settings.tokens.embedded_issuer)
             else {"keys": []}
         )
+        key_ring = KeyRing(
+            database,
+            settings.tokens.api_key_environment,
+            Seals(settings.temporal.payload_keys or (passing_key(),)),
+        )
         yield Services(
             settings=settings,
             database=database,
@@ -55,6 +61,7 @@ async def open_services(
             signed_uploads=storage.elsewhere,
             jobs=jobs,
             tokens=await stack.enter_async_context(verifier),
+            api_keys=await stack.enter_async_context(key_ring),
             resumable=storage.resumable,
             key_set=keys,
             events=await stack.enter_async_context(EventFeed(database, measures)),

@@ -15,6 +15,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import SecretBytes
 
 from contracts.errors import Rejected
 from runtime.settings_values import AES_KEY_BYTES, PayloadKey
@@ -66,6 +67,11 @@ class Seals:
             return cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], about.encode()).decode()
         except (InvalidTag, ValueError):
             raise broken from None
+
+
+def passing_key() -> PayloadKey:
+    """A key that is gone with the process, for what must never be kept as it is."""
+    return PayloadKey(id="process", key=SecretBytes(os.urandom(AES_KEY_BYTES)))
 
 
 def _cipher(key: bytes) -> AESGCM:

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from contracts.api_keys import Environment
 from contracts.credits import LOW_BELOW
 from contracts.queues import MAIN, MEDIA
 from runtime.settings_values import (
@@ -178,6 +179,12 @@ class TokenSettings(Group):
         default=False,
         validation_alias="EMBEDDED_ISSUER",
         description="believe tokens of `voicekeep token` too; `voicekeep up` switches it on",
+    )
+    api_key_environment: Environment = Field(
+        Environment.LIVE,
+        validation_alias="API_KEY_ENVIRONMENT",
+        description="`live` or `test`: API keys drawn here begin with `vk_live_` or `vk_test_`, "
+        "and keys of the other kind are not believed",
     )
 
     def issuers(self) -> tuple[Issuer, ...]:

@@ -17,6 +17,7 @@ from contracts.errors import InvalidInput
 from contracts.jobs import ToldEvent
 from store import postgres, sqlite
 from store.addresses import Addresses
+from store.api_keys import ApiKeys
 from store.attempts import Attempts
 from store.blueprints import Blueprints
 from store.budgets import Budgets
@@ -83,6 +84,7 @@ class Transaction:
         self.language = Language(session)
         self.memories = Memories(session)
         self.idempotency = Idempotency(session)
+        self.api_keys = ApiKeys(session)
         self.webhook_endpoints = WebhookEndpoints(session)
         self.webhooks = Webhooks(session)
         self.webhook_messages = WebhookMessages(session)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from api.routes import (
+    api_keys,
     blueprints,
     documents,
     events,
@@ -38,6 +39,7 @@ ROUTERS: Final = (
     user_events.router,
     credits_router,
     usage.router,
+    api_keys.router,
     webhook_endpoints.router,
     webhook_messages.router,
     outside.router,

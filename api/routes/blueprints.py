@@ -19,6 +19,7 @@ from api.shapes.blueprints import (
     OneBlueprint,
 )
 from api.shapes.errors import LIST, READ, error_responses
+from contracts.api_keys import MEMOS
 from contracts.blueprint import Blueprint
 from contracts.errors import Forbidden, NotFound
 from contracts.ids import is_uuid
@@ -26,7 +27,7 @@ from contracts.ids import is_uuid
 if TYPE_CHECKING:
     from store.database import Transaction
 
-router = user_router("Blueprints")
+router = user_router("Blueprints", scope=MEMOS)
 
 CREATED: Final = 201
 

@@ -24,6 +24,7 @@ from api.shapes.credits import (
 )
 from api.shapes.errors import LIST, error_responses
 from api.webhook_delivery import send_all
+from contracts.api_keys import Scope
 from contracts.errors import InvalidInput
 from contracts.pricing import COSTS
 from contracts.webhooks import Delivery, WebhookEvent, credits_low
@@ -36,7 +37,8 @@ _ENTRY_ID: Final = re.compile(r"[0-9]{1,18}")
 
 router = APIRouter()
 _open = APIRouter(prefix=API_PREFIX, tags=[TAG], route_class=OpenRoute)
-_own = user_router(TAG)
+_own = user_router(TAG, scope=Scope.CREDITS_READ)
+_spending = user_router(TAG, scope=Scope.ADMIN)
 _service = service_router("Internal")
 
 
@@ -81,7 +83,7 @@ async def check(body: CreditsCheck, user: CurrentUser, needs: Needs) -> CreditsC
     )
 
 
-@_own.post(
+@_spending.post(
     "/credits/consume",
     summary="Charge for something done elsewhere",
     response_description="It is charged.",
@@ -184,4 +186,5 @@ def _entry_id(cursor: str | None) -> int | None:
 
 router.include_router(_open)
 router.include_router(_own)
+router.include_router(_spending)
 router.include_router(_service)

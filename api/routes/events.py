@@ -15,10 +15,11 @@ from api.identifiers import JobId, MemoId
 from api.routes.jobs import find_job
 from api.routes.memos import find_memo
 from api.shapes.errors import error_responses
+from contracts.api_keys import MEMOS
 from contracts.errors import NotFound
 from contracts.jobs import Job, JobEvent
 
-router = user_router("Jobs", route_class=PollingRoute)
+router = user_router("Jobs", scope=MEMOS, route_class=PollingRoute)
 
 PING_SECONDS: Final = 15
 

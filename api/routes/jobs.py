@@ -9,6 +9,7 @@ from api.dependencies import Needs
 from api.identifiers import JobId, check_job_id
 from api.shapes.errors import error_responses
 from api.shapes.jobs import JobCancelling, JobView, job_view
+from contracts.api_keys import MEMOS
 from contracts.errors import Conflict, NotFound
 from contracts.ids import ERASE, MEMO
 from contracts.jobs import Job, JobState, Step
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 TAG = "Jobs"
 
 router = APIRouter()
-_polled = user_router(TAG, route_class=PollingRoute)
-_metered = user_router(TAG)
+_polled = user_router(TAG, scope=MEMOS, route_class=PollingRoute)
+_metered = user_router(TAG, scope=MEMOS)
 
 
 async def find_job(database: "Database", job_id: str, user_id: str) -> Job:

@@ -23,6 +23,7 @@ from api.shapes.jobs import JobWorking
 from api.shapes.language import Combination, Combined, HeadlineWritten, Question, QuestionAnswered
 from api.shapes.memos import MemoView
 from api.user_settings import UserSettings, user_settings
+from contracts.api_keys import MEMOS
 from contracts.errors import NotFound
 from contracts.jobs import Job
 from contracts.language import Use
@@ -33,7 +34,7 @@ from contracts.memo import Memo
 if TYPE_CHECKING:
     from store.database import Transaction
 
-router = user_router("Memos")
+router = user_router("Memos", scope=MEMOS)
 
 WRITING_ERRORS: Final = (400, 401, 402, 404, 409, 422, 429, 502, 503)
 

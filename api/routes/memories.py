@@ -24,6 +24,7 @@ from api.shapes.memories import (
     OneMemory,
 )
 from api.user_settings import user_settings
+from contracts.api_keys import MEMOS
 from contracts.blueprint import as_asked, in_language
 from contracts.errors import Forbidden, NotFound
 from contracts.ids import is_uuid
@@ -37,7 +38,7 @@ from contracts.memory import MemoMemory
 if TYPE_CHECKING:
     from store.database import Transaction
 
-router = user_router("Memories")
+router = user_router("Memories", scope=MEMOS)
 
 _CHANGE: Final = (401, 403, 404, 429, 503)
 

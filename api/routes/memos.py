@@ -24,6 +24,7 @@ from api.shapes.memos import (
     NewMemo,
     OneMemo,
 )
+from contracts.api_keys import MEMOS
 from contracts.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from contracts.ids import ERASE, erase_job, is_uuid
 from contracts.jobs import LONGEST_JOB_SECONDS
@@ -33,7 +34,7 @@ from store.storage_keys import names_of
 if TYPE_CHECKING:
     from store.database import Transaction
 
-router = user_router("Memos")
+router = user_router("Memos", scope=MEMOS)
 
 START_ERRORS: Final = (400, 401, 402, 403, 404, 409, 422, 429, 503)
 

@@ -16,6 +16,7 @@ from api.shapes.outside import (
     ReportTaken,
     TranscriptionCompleted,
 )
+from contracts.api_keys import MEMOS
 from contracts.errors import NotFound
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class _ReportRoute(ServiceRoute):
 router = APIRouter()
 _reports = service_router(TAG, route_class=_ReportRoute)
 _service = service_router(TAG)
-_own = user_router("Memos")
+_own = user_router("Memos", scope=MEMOS)
 
 
 @_reports.post(

@@ -15,6 +15,7 @@ from api.routes.memos import AcceptLanguage, find_memo, first_language, own_memo
 from api.shapes.errors import READ, error_responses
 from api.shapes.memos import MemoOfJob, MemoOptions, Reprocessed, Reprocessing, Retried
 from api.upload import discard_stored
+from contracts.api_keys import MEMOS
 from contracts.errors import Conflict, InvalidInput, NotFound
 from contracts.ids import memo_job
 from contracts.jobs import LONGEST_JOB_SECONDS, Job, JobState, StaleJob
@@ -24,7 +25,7 @@ from contracts.pricing import transcription_price
 if TYPE_CHECKING:
     from store.database import Transaction
 
-router = user_router("Memos")
+router = user_router("Memos", scope=MEMOS)
 
 MOST_RETRIES: Final = 3
 CREATED: Final = 201

@@ -10,6 +10,7 @@ from api.dependencies import Needs
 from api.identifiers import MemoId
 from api.shapes.errors import error_responses
 from api.shapes.transcripts import TranscriptAnswer
+from contracts.api_keys import MEMOS
 from contracts.errors import NotFound
 from contracts.ids import is_uuid
 from contracts.memo import Memo
@@ -23,7 +24,7 @@ from contracts.transcript_formats import (
     as_vtt,
 )
 
-router = user_router("Memos")
+router = user_router("Memos", scope=MEMOS)
 
 _EXAMPLES: Final = {
     TranscriptFormat.TXT: "Bread, milk and a birthday card.\n",

@@ -28,15 +28,16 @@ from api.tus import (
 from api.tus_receiver import Receiver, held, terminate, wait_until_free
 from api.upload_start import Asked, UploadStart
 from contracts import tus
+from contracts.api_keys import Scope
 from contracts.errors import InvalidInput, NotFound, TooLarge, UnsupportedMedia
 from contracts.upload_sessions import UploadSession
 
 TAG: Final = "Uploads"
 
-router = user_router(TAG)
-tus_router = user_router(TAG, route_class=TusRoute)
-piece_router = user_router(TAG, route_class=TusPieceRoute)
-options_router = user_router(TAG, route_class=TusOptionsRoute)
+router = user_router(TAG, scope=Scope.MEMOS_WRITE)
+tus_router = user_router(TAG, scope=Scope.MEMOS_WRITE, route_class=TusRoute)
+piece_router = user_router(TAG, scope=Scope.MEMOS_WRITE, route_class=TusPieceRoute)
+options_router = user_router(TAG, scope=Scope.MEMOS_WRITE, route_class=TusOptionsRoute)
 
 ROUTERS: Final = (router, tus_router, options_router, piece_router)
 

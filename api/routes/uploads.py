@@ -13,8 +13,9 @@ from api.routes.memos import START_ERRORS, AcceptLanguage, first_language
 from api.shapes.errors import error_responses
 from api.shapes.memos import MemoStarted, UploadFields
 from api.upload import FILE_PART, receive
+from contracts.api_keys import MEMOS
 
-router = user_router("Memos")
+router = user_router("Memos", scope=MEMOS)
 
 
 _EMPTY: Final = ("spaceId", "blueprintId", "memoId", "title")

@@ -10,6 +10,7 @@ from api.dependencies import Needs, Services
 from api.principals import service_router
 from api.shapes.costs import UsageAnswer, usage_groups, usage_sum
 from api.shapes.errors import error_responses
+from contracts.api_keys import Scope
 from contracts.costs import UsageBy, in_all
 from contracts.errors import InvalidInput
 from contracts.ids import is_uuid
@@ -21,7 +22,7 @@ MOST_DAYS_OF_ALL: Final = 100
 _LAST: Final = date.max - timedelta(days=1)
 
 router = APIRouter()
-_own = user_router("Credits")
+_own = user_router("Credits", scope=Scope.CREDITS_READ)
 _service = service_router("Internal")
 
 From = Annotated[date | None, Query(alias="from", description="First day; else 29 before `to`.")]

@@ -13,8 +13,9 @@ from api.dependencies import Needs, Services
 from api.routes.events import PING_SECONDS, LastEventId
 from api.shapes.errors import error_responses
 from api.user_feed import FIRST_SECONDS, MOST_BEHIND, STREAMS, Place
+from contracts.api_keys import MEMOS
 
-router = user_router("Jobs", route_class=PollingRoute)
+router = user_router("Jobs", scope=MEMOS, route_class=PollingRoute)
 
 _EVENT: Final = {
     "type": "object",

@@ -21,11 +21,12 @@ from api.shapes.webhooks import (
     SecretAnswer,
 )
 from api.webhook_delivery import announce_test, queued, send_all
+from contracts.api_keys import Scope
 from contracts.errors import NotFound
 from contracts.ids import is_uuid
 from contracts.webhooks import Delivery, new_secret
 
-router = user_router("Webhooks")
+router = user_router("Webhooks", scope=Scope.WEBHOOKS)
 
 OK: Final = 200
 CREATED: Final = 201

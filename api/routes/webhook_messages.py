@@ -20,12 +20,13 @@ from api.shapes.webhooks import (
     ReplayRange,
 )
 from api.webhook_delivery import queued, send_all
+from contracts.api_keys import Scope
 from contracts.errors import InvalidInput, NotFound
 from contracts.ids import is_uuid
 from contracts.paging import Cursor
 from contracts.webhooks import Delivery, MessageState, delivery_of
 
-router = user_router("Webhooks")
+router = user_router("Webhooks", scope=Scope.WEBHOOKS)
 
 ACCEPTED: Final = 202
 

@@ -44,7 +44,16 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, tuple[str, dict[str, Any]]]]]] = {
             )
         },
     ),
-    403: ("The caller may not do this.", {"forbidden": ("Not a member of this space", {})}),
+    403: (
+        "The caller may not do this.",
+        {
+            "forbidden": ("Not a member of this space", {}),
+            "missing_scope": (
+                "This API key has not the scope that is needed",
+                {"requiredScope": "memos:write"},
+            ),
+        },
+    ),
     404: ("Absent, or somebody else's: told apart by nobody.", {"not_found": ("Not found", {})}),
     409: (
         "The state does not allow it now.",

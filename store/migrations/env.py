@@ -3,6 +3,7 @@
 from alembic import context
 
 import store.address_tables
+import store.api_key_tables
 import store.language_tables
 import store.ledger
 import store.notification_tables

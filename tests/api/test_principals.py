@@ -39,7 +39,7 @@ OPEN_TO_ANYBODY: Final = {
 """Reviewed, one by one; whatever else asks for no credential fails."""
 
 SCHEMES: Final[Mapping[Principal, set[str]]] = {
-    Principal.USER: {"bearer"},
+    Principal.USER: {"bearer", "apiKey"},
     Principal.SERVICE: {"serviceKey"},
     Principal.CRON: {"internalKey"},
     Principal.VENDOR: {"azureSpeechSignature", "azureEventsKey"},
@@ -107,6 +107,7 @@ def test_the_reference_names_what_each_route_wants_to_be_shown(app: FastAPI) -> 
         assert bool(shown) == (Principal.ANYBODY not in principals), name
         for principal, schemes in SCHEMES.items():
             assert bool(shown & schemes) == (principal in principals), name
+            assert principal is not Principal.USER or not shown & schemes or schemes <= shown, name
     known = set(document["components"]["securitySchemes"])
     assert known <= set.union(*SCHEMES.values())
 

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from store import (
+    api_key_tables,
     language_tables,
     ledger,
     migrations,
@@ -150,6 +151,7 @@ def test_every_table_is_among_those_the_migrations_compare() -> None:
         *vars(schema).values(),
         *vars(ledger).values(),
         media_addresses,
+        *vars(api_key_tables).values(),
         *vars(language_tables).values(),
         *vars(notification_tables).values(),
         *vars(outside_tables).values(),

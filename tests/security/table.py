@@ -76,6 +76,10 @@ none    former  owner   svc     cron
 401 401 401 401 401 401 200 401 401  POST /api/v1/internal/credits/grant
 401 401 401 401 401 401 409 401 401  POST /api/v1/internal/credits/refund
 
+401 200 200 200 200 401 401 401 401  GET /api/v1/api-keys
+401 201 201 201 201 401 401 401 401  POST /api/v1/api-keys
+401 404 404 404 200 401 401 401 401  DELETE /api/v1/api-keys/{api_key_id}
+
 401 200 200 200 200 401 401 401 401  GET /api/v1/webhook-endpoints
 401 201 201 201 201 401 401 401 401  POST /api/v1/webhook-endpoints
 401 404 404 404 200 401 401 401 401  GET /api/v1/webhook-endpoints/{endpoint_id}

@@ -43,6 +43,7 @@ GIVEN: Final = {
 REPORT: Final = {"memoId": "{memo_id}", "userId": "{user_id}", "success": False, "error": "none"}
 NAMED: Final = {"memoId": "{memo_id}", "jobId": "{job_id}"}
 REPLAYED: Final = {"endpointId": "{endpoint_id}", "from": "2026-01-01", "to": "2036-01-01"}
+API_KEY: Final = {"name": SECRET, "scopes": ["memos:read"]}
 HOOK: Final = {"url": "https://1.1.1.1/"}
 BODIES: Final[Mapping[str, Any]] = {
     "POST /api/v1/memos": {"filePath": "{file_path}", "duration": 1},
@@ -60,6 +61,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "POST /api/v1/credits/consume": SPENT,
     "POST /api/v1/internal/credits/grant": GIVEN,
     "POST /api/v1/internal/credits/refund": GIVEN | {"reference": "{user_id}"},
+    "POST /api/v1/api-keys": API_KEY,
     "POST /api/v1/webhook-endpoints": HOOK,
     "PATCH /api/v1/webhook-endpoints/{endpoint_id}": HOOK,
     "POST /api/v1/webhook-messages/replay": REPLAYED,
@@ -122,13 +124,15 @@ async def things_of(front: Front, user: User, *, running: bool = False) -> dict[
 
 
 async def addressed(front: Front, user: User) -> dict[str, str]:
-    """An endpoint, a message to it, and an upload under way."""
+    """An endpoint, a message to it, an upload under way, an API key."""
     body = HOOK | {"description": SECRET}
     hook = await front.ask("POST", "webhook-endpoints", user, json=body)
     endpoint_id = hook.json()["endpoint"]["id"]
     sent = await front.ask("POST", f"webhook-endpoints/{endpoint_id}/test", user)
     begun = await begin(front, user, len(wav()))
+    drawn = (await front.ask("POST", "api-keys", user, json=API_KEY)).json()
     return {
+        "api_key_id": drawn["apiKey"]["id"],
         "endpoint_id": endpoint_id,
         "message_id": sent.json()["messageId"],
         "upload_id": begun["url"].rpartition("/")[2],

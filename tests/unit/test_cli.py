@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import jwt
@@ -8,9 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from cli import voicekeep as commands
+from contracts.api_keys import kept_of
 from tests.embedded import ROOT, voicekeep
 
 USER = "5f0f7a86-8a5f-4b0a-9a53-0d3f3a1f2c11"
+OF_USER = ("--user", USER)
 COMMANDS = (
     "up",
     "api",
@@ -23,6 +26,9 @@ COMMANDS = (
     "webhooks show",
     "webhooks replay",
     "webhooks test",
+    "keys create",
+    "keys list",
+    "keys revoke",
     "doctor",
     "migrate",
     "schedules apply",
@@ -82,6 +88,24 @@ def test_a_token_is_for_the_user_the_audience_and_the_time_asked_for(tmp_path: P
         (("credits", "grant", "--user", USER, "--amount", "0"), {}, 2, "'--amount'"),
         (("token", "--user", USER), {"LOG_LEVEL": "loud"}, 2, "LOG_LEVEL is wrong"),
         (("credits", "grant", "--user", USER, "--amount", "1"), {}, 3, "voicekeep migrate"),
+        (
+            ("keys", "create", *OF_USER, "--name", "n", "--scope", "x"),
+            {},
+            1,
+            "Scopes are memos:read",
+        ),
+        (
+            ("keys", "create", *OF_USER, "--name", "n", "--scope", "admin"),
+            {},
+            3,
+            "voicekeep migrate",
+        ),
+        (
+            ("keys", "list", *OF_USER),
+            {"API_KEY_ENVIRONMENT": "x"},
+            2,
+            "API_KEY_ENVIRONMENT is wrong",
+        ),
         (("doctor", "--verify"), {}, 3, "voicekeep migrate"),
         (("replay", "memo-1"), {}, 3, "start it with `voicekeep up`"),
         (("replay", "memo-1"), {"TEMPORAL_ADDRESS": "127.0.0.1:1"}, 3, "does not answer"),
@@ -113,6 +137,26 @@ def test_a_new_database_is_made_granted_on_and_found_in_order(tmp_path: Path) ->
     verified = voicekeep("doctor", "--verify", "--json", data=tmp_path)
     assert json.loads(verified.stdout) == {"ok": True, "violations": []}
     assert verified.returncode == 0
+
+
+def test_keys_are_drawn_listed_and_revoked(tmp_path: Path) -> None:
+    voicekeep("migrate", data=tmp_path)
+    wanted = ("--name", "Import", "--scope", "memos:read", "--scope", "speech")
+    drawn = voicekeep("keys", "create", *OF_USER, *wanted, "--expires-in", "60", data=tmp_path)
+    kept = kept_of(drawn.stdout.removesuffix("\n"))
+    assert kept is not None
+    [key] = json.loads(voicekeep("keys", "list", *OF_USER, "--json", data=tmp_path).stdout)[
+        "apiKeys"
+    ]
+    assert (key["last4"], key["scopes"]) == (kept.last4, ["memos:read", "speech"])
+    created, expires = (datetime.fromisoformat(key[at]) for at in ("created_at", "expires_at"))
+    assert (expires - created).total_seconds() == 60
+    listed = voicekeep("keys", "list", *OF_USER, data=tmp_path).stdout
+    assert listed.startswith(f"{key['id']}  vk_live_…{kept.last4}  memos:read,speech  ")
+    assert drawn.stdout[8:-4] not in listed
+    revoked = [voicekeep("keys", "revoke", *OF_USER, key["id"], data=tmp_path) for _ in range(2)]
+    assert [done.returncode for done in revoked] == [0, 1]
+    assert voicekeep("keys", "list", *OF_USER, data=tmp_path).stdout == ""
 
 
 def test_a_broken_invariant_is_reported_with_exit_code_one(tmp_path: Path) -> None:
