@@ -154,6 +154,7 @@ def test_mail(data: Path | None, to: str) -> None:
         raise SystemExit(1)
 
 
+@click.group()
 def keys() -> None:
     """API keys."""
 

@@ -69,7 +69,7 @@ class User(Value):
 
 
 async def admit(request: Request, *, metered: bool = True) -> User:
-    """Verify the token, then count the request.
+    """Verify the token or the key, then count the request.
 
     Raises:
         Unauthenticated: neither, or not believed, or both.
