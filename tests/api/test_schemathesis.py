@@ -1,15 +1,16 @@
 """Requests made up from the document: no server error, and no answer it does not tell of."""
 
 import asyncio
+import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -20,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.main import create_app
-from api.principals import SERVICE_HEADER
+from api.principals import CRON_HEADER, SERVICE_HEADER
 from contracts.jobs import JobState
 from tests.api.front import User, settings_for
 from tests.api.sockets import served
@@ -35,10 +36,14 @@ CHECKS: Final = [
 ]
 
 
+KEY: Final = "key-of-a-test"
 KEYS: Final = dict.fromkeys(
-    ("SERVICE_KEY", "AZURE_SPEECH_WEBHOOK_SECRET", "AZURE_EVENTS_KEY"), "key-of-a-test"
+    ("SERVICE_KEY", "INTERNAL_API_KEY", "AZURE_SPEECH_WEBHOOK_SECRET", "AZURE_EVENTS_KEY"), KEY
 )
 """Routes of keys that are not set are closed, which is a server error to a stranger."""
+
+MANY: Final = {"user": 14_000, "service": 4_000, "cron": 2_000}
+"""Requests of the slow test, as each principal."""
 
 
 @dataclass
@@ -110,21 +115,50 @@ MODES: Final = [(name, GenerationMode.POSITIVE) for name in OPERATIONS] + [
 def test_made_up_requests_get_answers_the_document_tells_of(
     name: str, mode: GenerationMode, running: Served
 ) -> None:
+    headers = {**running.user.headers, SERVICE_HEADER: KEY}
+    assert asked(running, name, mode, headers, round_number=0) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("principal", MANY)
+def test_twenty_thousand_of_them_too_whoever_asks(principal: str, running: Served) -> None:
+    shown = {
+        "user": running.user.headers,
+        "service": {SERVICE_HEADER: KEY},
+        "cron": {CRON_HEADER: KEY},
+    }
+    count = 0
+    for round_number in itertools.count(1):
+        for name, mode in MODES:
+            count += asked(running, name, mode, shown[principal], round_number=round_number)
+        if count >= MANY[principal]:
+            break
+
+
+def asked(
+    running: Served, name: str, mode: GenerationMode, headers: Mapping[str, str], round_number: int
+) -> int:
+    """Ask about one operation, other things in each round; how often."""
+    count = 0
+
+    @seed(round_number)
     @given(case=OPERATIONS[name].as_strategy(generation_mode=mode))
     @settings(
         max_examples=EXAMPLES,
         deadline=None,
-        derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
     def ask(case: schemathesis.Case[Any]) -> None:
+        nonlocal count
+        count += 1
         aim(case, running)
-        headers = dict(running.user.headers) | {SERVICE_HEADER: KEYS["SERVICE_KEY"]}
-        response = case.call(base_url=running.address, headers=headers, timeout=20)
+        response = case.call(base_url=running.address, headers=dict(headers), timeout=20)
         case.validate_response(response, checks=CHECKS)
 
     ask()
+    return count
 
 
 def aim(case: schemathesis.Case[Any], running: Served) -> None:

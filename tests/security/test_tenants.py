@@ -119,7 +119,10 @@ class Tenants:
     bens: Things
 
 
-@pytest.fixture(scope="module", params=["finished and rich", "running and poor"])
+STATES: Final = ["running and poor", pytest.param("finished and rich", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=STATES)
 async def tenants(request: pytest.FixtureRequest, front: Front, folder: Path) -> Tenants:
     """Ben, who asks, can pay or cannot; Anna's jobs are over or not."""
     anna, ben = front.user(), front.user()
