@@ -2,9 +2,9 @@
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Callable
 from typing import Final
+from weakref import WeakValueDictionary
 
 from temporalio import activity
 
@@ -24,6 +24,10 @@ from contracts.webhooks import (
 MOST_AT_ONCE: Final = 4
 """Attempts one worker makes at one endpoint at a time: a slow one takes no more of its slots."""
 
+FREE_SECONDS: Final = 1.0
+"""How long an attempt waits for one of those to end: many events at once for an endpoint that
+answers are sent one after another, those for one that does not come again later."""
+
 BUSY_PAUSE_SECONDS: Final = 30.0
 
 OVERDUE_SECONDS: Final = 120.0
@@ -38,15 +42,23 @@ class WebhookActivities:
 
     Args:
         unseal: opens a secret that was sealed for a user's id.
+        free_seconds: how long an attempt waits for a place at an endpoint that is being called.
     """
 
     def __init__(
-        self, database: Database, sender: WebhookSender, unseal: Callable[[str, str], str]
+        self,
+        database: Database,
+        sender: WebhookSender,
+        unseal: Callable[[str, str], str],
+        *,
+        free_seconds: float = FREE_SECONDS,
     ) -> None:
         self._database = database
         self._sender = sender
         self._unseal = unseal
-        self._busy: Counter[str] = Counter()
+        self._free_seconds = free_seconds
+        # Of endpoints that are being called; the others are forgotten.
+        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     @activity.defn(name="deliver_webhooks")
     async def deliver_webhooks(self, order: Deliveries) -> Deliveries:
@@ -60,16 +72,19 @@ class WebhookActivities:
 
     async def _try(self, job: DeliveryJob) -> DeliveryJob | None:
         endpoint = job.delivery.endpoint_id
-        if self._busy[endpoint] >= MOST_AT_ONCE:
+        places = self._places.get(endpoint)
+        if places is None:
+            self._places[endpoint] = places = asyncio.Semaphore(MOST_AT_ONCE)
+        try:
+            async with asyncio.timeout(self._free_seconds):
+                await places.acquire()
+        except TimeoutError:
             pause = BUSY_PAUSE_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 - spreads, hides nothing
             return job.model_copy(update={"pause": pause})
-        self._busy[endpoint] += 1
         try:
             return await self._attempt(job)
         finally:
-            self._busy[endpoint] -= 1
-            if not self._busy[endpoint]:
-                del self._busy[endpoint]
+            places.release()
 
     async def _attempt(self, job: DeliveryJob) -> DeliveryJob | None:
         delivery = job.delivery
