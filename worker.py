@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 from temporalio import activity
 from temporalio.client import Client
+from temporalio.common import MetricMeter
 from temporalio.worker import (
     FixedSizeSlotSupplier,
     PollerBehaviorAutoscaling,
@@ -41,6 +42,7 @@ from contracts import queues
 from engines import Engines, open_engines, open_outside
 from providers.media_download import MediaDownloads
 from providers.openai_models import announced
+from providers.supabase_realtime import Broadcaster
 from providers.webhook_sender import WebhookSender
 from runtime.allocation import return_large_blocks
 from runtime.metrics import make_runtime
@@ -87,9 +89,8 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    client = await connect_when_up(
-        settings.temporal, runtime=make_runtime(settings.worker.metrics_address)
-    )
+    runtime = make_runtime(settings.worker.metrics_address)
+    client = await connect_when_up(settings.temporal, runtime=runtime)
     async with AsyncExitStack() as stack:
         database = Database(
             settings.database_url,
@@ -97,10 +98,24 @@ async def run(settings: Settings) -> None:
             readers=settings.database.pool_size,
         )
         stack.push_async_callback(database.close)
+        await broadcast(settings, database, runtime.metric_meter, stack)
         activities = await assemble(settings, database, TemporalJobs(client), stack)
         warning = asyncio.create_task(warn_of_shutdowns(settings), name="shutdowns")
         stack.callback(warning.cancel)
         await serve(settings, client, activities, stop)
+
+
+async def broadcast(
+    settings: Settings, database: Database, meter: MetricMeter, stack: AsyncExitStack
+) -> None:
+    """Tell listeners at Supabase what this worker commits, where a project is set."""
+    url, key = settings.tokens.supabase_url, settings.storage.supabase_service_key
+    if url is None or key is None:
+        return
+    told = meter.create_counter("voicekeep_broadcasts", "Broadcasts to listeners, by outcome.")
+    broadcaster = Broadcaster(url, key, lambda how, number: told.add(number, {"outcome": how}))
+    await stack.enter_async_context(broadcaster)
+    database.tell(broadcaster.tell)
 
 
 async def warn_of_shutdowns(settings: Settings) -> None:

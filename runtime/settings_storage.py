@@ -27,7 +27,8 @@ class StorageSettings(Group):
     supabase_service_key: SecretStr | None = Field(
         None,
         validation_alias="MEMORO_SUPABASE_SERVICE_KEY",
-        description="service key of the project at MEMORO_SUPABASE_URL; for `supabase`",
+        description="service key of the project at MEMORO_SUPABASE_URL: for `supabase`, and to "
+        "tell its listeners what becomes of memos",
     )
     supabase_bucket: str = Field(
         "user-uploads",
