@@ -76,10 +76,10 @@ def sentence(problem: Mapping[str, Any]) -> str:
     kind, message = problem["type"], str(problem["msg"])
     if kind == "missing":
         return f"{field} is required"
-    if field == "body":
-        return "The body must be a JSON object"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
+    if field == "body":
+        return "The body must be a JSON object"
     # A name is a client's own text: a backslash in it is no part of a template.
     spoken = _SHOULD.sub(lambda found: f"{field} {found[1]} ", message)
     return spoken if spoken != message else f"{field}: {message}"

@@ -141,12 +141,19 @@ class JobStart:
         return gone
 
 
-async def check_credits(tx: "Transaction", user_id: str, price: int) -> None:
+async def check_credits(
+    tx: "Transaction", user_id: str, price: int, *, space_id: str | None = None
+) -> None:
     """Whether so many are free now; what is really held is decided by the job.
 
+    Args:
+        space_id: of the space that may pay in the user's place.
+
     Raises:
-        InsufficientCredits: fewer are.
+        InsufficientCredits: fewer are; told of the user's own account.
     """
+    if space_id is not None and await tx.credits.space_would_pay(space_id, user_id, price):
+        return
     free = (await tx.credits.balance(user_id)).free
     if free < price:
         raise InsufficientCredits(price, free)

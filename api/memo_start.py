@@ -135,7 +135,7 @@ class _Rows:
 
     async def _check_credits(self) -> None:
         price = transcription_price(self._recording.seconds)
-        await check_credits(self._tx, self._user_id, price)
+        await check_credits(self._tx, self._user_id, price, space_id=self._options.space_id)
 
     async def _create(self, memo_id: str) -> Entered:
         request = self._request(memo_id)
@@ -289,6 +289,7 @@ class _Rows:
             audio_wait_seconds=settings.limits.audio_wait_seconds,
             heartbeat_seconds=settings.limits.heartbeat_timeout_seconds,
             blueprint_id=self._options.blueprint_id,
+            space_id=self._options.space_id,
         )
 
     def _source(self) -> dict[str, Any]:

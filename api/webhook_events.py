@@ -14,6 +14,8 @@ SUMMARIES = {
     WebhookEvent.MEMO_TRANSCRIBED: "What was said is there",
     WebhookEvent.MEMO_COMPLETED: "A memo has ended well, or nothing was said in it",
     WebhookEvent.MEMO_FAILED: "A memo has failed",
+    WebhookEvent.SPEECH_READY: "What was to be spoken is there",
+    WebhookEvent.SPEECH_FAILED: "Nothing could be spoken",
     WebhookEvent.CREDITS_LOW: "The balance fell below the threshold",
     WebhookEvent.TEST: "An endpoint was tested",
 }

@@ -25,7 +25,7 @@ from api.shapes.credits import (
 from api.shapes.errors import LIST, error_responses
 from api.webhook_delivery import send_all
 from contracts.api_keys import Scope
-from contracts.errors import InvalidInput
+from contracts.errors import InvalidInput, NotFound
 from contracts.pricing import COSTS
 from contracts.webhooks import Delivery, WebhookEvent, credits_low
 
@@ -129,15 +129,18 @@ async def _consume(
     "/internal/credits/grant",
     summary="Add credits",
     response_description="The account after it.",
-    responses=error_responses(400, 401, 409, 413, 503),
+    responses=error_responses(400, 401, 404, 409, 413, 503),
 )
 async def grant(body: AccountChange, needs: Needs) -> BalanceAnswer:
-    """Add credits to a user's account, bought or given; an account that is not there is opened.
+    """Add credits to the account of a user, which is opened if it is not there, or of a space.
 
     The same `reference` again changes nothing; with another amount it is refused.
     """
     async with needs.database.write() as tx:
-        found = await tx.credits.grant(body.user_id, body.reference, body.amount, body.description)
+        owner, space = await _owner(tx, body)
+        found = await tx.credits.grant(
+            owner, body.reference, body.amount, body.description, space=space
+        )
     return BalanceAnswer(**found.model_dump())
 
 
@@ -145,7 +148,7 @@ async def grant(body: AccountChange, needs: Needs) -> BalanceAnswer:
     "/internal/credits/refund",
     summary="Give credits back",
     response_description="The account after it.",
-    responses=error_responses(400, 401, 409, 413, 503),
+    responses=error_responses(400, 401, 404, 409, 413, 503),
 )
 async def refund(body: AccountChange, needs: Needs) -> BalanceAnswer:
     """Give back credits that were charged; never more than were spent.
@@ -153,8 +156,20 @@ async def refund(body: AccountChange, needs: Needs) -> BalanceAnswer:
     The same `reference` again changes nothing; with another amount it is refused.
     """
     async with needs.database.write() as tx:
-        found = await tx.credits.refund(body.user_id, body.reference, body.amount, body.description)
+        owner, space = await _owner(tx, body)
+        found = await tx.credits.refund(
+            owner, body.reference, body.amount, body.description, space=space
+        )
     return BalanceAnswer(**found.model_dump())
+
+
+async def _owner(tx: "Transaction", body: AccountChange) -> tuple[str, bool]:
+    """Whose account it is, and whether that is a space."""
+    if body.space_id is None:
+        return str(body.user_id), False
+    if await tx.spaces.owner(body.space_id) is None:
+        raise NotFound
+    return body.space_id, True
 
 
 @_own.get(
@@ -168,7 +183,7 @@ async def transactions(
 ) -> Transactions:
     """Every grant, hold, settlement, release, refund and charge at once, newest first."""
     async with needs.database.read() as tx:
-        page = await tx.credits.transactions(user.id, limit=limit, after=_entry_id(cursor))
+        page = await tx.credits.transactions(user.id, limit=limit, after=entry_id(cursor))
     return Transactions(
         transactions=[EntryView.of(entry) for entry in page.entries],
         limit=limit,
@@ -176,7 +191,12 @@ async def transactions(
     )
 
 
-def _entry_id(cursor: str | None) -> int | None:
+def entry_id(cursor: str | None) -> int | None:
+    """The entry after which a page begins.
+
+    Raises:
+        InvalidInput: it is not what a page before said.
+    """
     if cursor is None:
         return None
     if not _ENTRY_ID.fullmatch(cursor):

@@ -78,7 +78,8 @@ async def retry_transcription(
             # The answer to an earlier try was lost, or its workflow never started.
             return _joined(memo.id, job)
         _check_failed(job)
-        await check_credits(tx, user.id, transcription_price(seconds_of(memo)))
+        price = transcription_price(seconds_of(memo))
+        await check_credits(tx, user.id, price, space_id=job.request.get("space_id"))
         try:
             stale = await tx.jobs.requeue(job.id, user.id, deadline_seconds=LONGEST_JOB_SECONDS)
         except Conflict:

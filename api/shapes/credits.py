@@ -1,8 +1,9 @@
 """Answers about credits."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from api.shapes.fields import EXAMPLE_USER, Answer, Body, Omittable, Part, Uuid, example
 from contracts.credits import CreditEntry, EntryKind
@@ -73,13 +74,24 @@ class AccountChange(Body):
         }
     )
 
-    user_id: Uuid = Field(description="Owner, as `user_id` of the user's memos.")
+    user_id: Omittable[Uuid] = Field(
+        default=None, description="Whose account: as `user_id` of the user's memos."
+    )
+    space_id: Omittable[Uuid] = Field(
+        default=None, description="The space whose account it is, instead of a user."
+    )
     amount: Annotated[int, Field(ge=1, le=MAX_CREDITS)] = Field(description="Credits.")
     reference: str = Field(
         pattern=r"^[\x21-\x7e]{1,200}$",
         description="Of the payment or the case: the same one again changes nothing.",
     )
     description: Description = Field(description="One sentence, shown in the ledger.")
+
+    @model_validator(mode="after")
+    def _one_account(self) -> Self:
+        if (self.user_id is None) == (self.space_id is None):
+            raise PydanticCustomError("value_error", "Either userId or spaceId is needed")
+        return self
 
 
 class Pricing(Answer):
@@ -97,6 +109,20 @@ class BalanceAnswer(Answer):
     held: int
     total_earned: int
     total_spent: int
+
+
+class SpacePays(Body):
+    """Whether a space pays for its members' memos from now on."""
+
+    model_config = example({"pays": True})
+
+    pays: bool = Field(description="Jobs that have begun keep their payer.")
+
+
+class SpaceBalance(BalanceAnswer):
+    """The account of a space; ``pays``: for the memos its members make in it."""
+
+    pays: bool
 
 
 class EntryView(Part):
@@ -126,6 +152,25 @@ class EntryView(Part):
             metadata=entry.metadata,
             created_at=entry.created_at.isoformat(),
         )
+
+
+class SpaceEntryView(EntryView):
+    """One line of the ledger of a space."""
+
+    user_id: str | None = Field(description="Who spent; null where the space was given something.")
+
+    @classmethod
+    def of(cls, entry: CreditEntry) -> "SpaceEntryView":
+        """The view of a row."""
+        return cls(**EntryView.of(entry).model_dump(), user_id=entry.user_id)
+
+
+class SpaceTransactions(Answer):
+    """A page of the ledger of a space, newest first."""
+
+    transactions: list[SpaceEntryView]
+    limit: int
+    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last.")
 
 
 class Transactions(Answer):

@@ -3,10 +3,17 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from api.shapes.costs import CostView, UnitsView, cost_view
-from api.shapes.fields import EXAMPLE_MEMO, EXAMPLE_TIME, Answer, Part
+from api.shapes.fields import (
+    EXAMPLE_MEMO,
+    EXAMPLE_TIME,
+    Answer,
+    Omittable,
+    Part,
+    drop_null_defaults,
+)
 from contracts.costs import amount
 from contracts.credits import JobCredits
 from contracts.jobs import EventType, Job, JobEvent, JobState, Step
@@ -93,6 +100,7 @@ class AttemptView(Part):
         default=None, description="Number of the chunk of a long recording; null: all of it."
     )
     step: str = Field(default=Step.TRANSCRIBE, description="Of the job, that the call was made in.")
+
     units: UnitsView = Field(
         description="What the vendor bills it by; while it runs the most it may come to."
     )
@@ -120,11 +128,32 @@ class AttemptView(Part):
         )
 
 
+class PayerView(Part):
+    """Who pays in the place of the job's user."""
+
+    space_id: str
+
+
 class CreditsView(Part):
     """What the job holds now and what it has been charged."""
 
+    model_config = ConfigDict(
+        json_schema_serialization_defaults_required=False, json_schema_extra=drop_null_defaults
+    )
+
     held: int
     charged: int
+    payer: Omittable[PayerView] = Field(
+        default=None,
+        exclude_if=lambda payer: payer is None,
+        description="The space that pays; left out where its user does.",
+    )
+
+    @classmethod
+    def of(cls, paid: JobCredits) -> "CreditsView":
+        """The view of what a job costs."""
+        said = {} if paid.space_id is None else {"payer": PayerView(space_id=paid.space_id)}
+        return cls(held=paid.held, charged=paid.charged, **said)
 
 
 class MomentView(Part):
@@ -195,7 +224,7 @@ def job_view(
         tier=job.tier,
         tiers=_planned(events),
         attempts=[AttemptView.of(attempt) for attempt in attempts],
-        credits=CreditsView(held=paid.held, charged=paid.charged),
+        credits=CreditsView.of(paid),
         cost=cost_view(attempts, currency, charged=paid.charged, seconds=result.get("seconds")),
         timeline=timeline(events),
         result=job.result,

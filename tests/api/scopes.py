@@ -23,6 +23,7 @@ WANTED: Final[Mapping[str, Access]] = {
     "uploads": one(Scope.MEMOS_WRITE),
     "credits": one(Scope.CREDITS_READ),
     "usage": one(Scope.CREDITS_READ),
+    "spaces": Access(Scope.CREDITS_READ, Scope.ADMIN),
     "webhook-endpoints": one(Scope.WEBHOOKS),
     "webhook-messages": one(Scope.WEBHOOKS),
     "webhook-secret": one(Scope.WEBHOOKS),

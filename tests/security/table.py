@@ -73,6 +73,10 @@ none    former  owner   svc     cron
 401 200 200 200 200 401 401 401 401  GET /api/v1/usage
 
 401 401 401 401 401 401 200 401 401  GET /api/v1/internal/usage
+401 403 403 200 200 401 401 401 401  GET /api/v1/spaces/{space_id}/credits
+401 403 403 403 200 401 401 401 401  PATCH /api/v1/spaces/{space_id}/credits
+401 403 403 200 200 401 401 401 401  GET /api/v1/spaces/{space_id}/credits/transactions
+
 401 401 401 401 401 401 200 401 401  POST /api/v1/internal/credits/grant
 401 401 401 401 401 401 409 401 401  POST /api/v1/internal/credits/refund
 

@@ -59,6 +59,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "POST /api/v1/uploads": {"filename": "a.wav", "mediaType": "audio/wav", "bytes": 9},
     "POST /api/v1/credits/check": {"operation": "EXPORT", "amount": 1},
     "POST /api/v1/credits/consume": SPENT,
+    "PATCH /api/v1/spaces/{space_id}/credits": {"pays": False},
     "POST /api/v1/internal/credits/grant": GIVEN,
     "POST /api/v1/internal/credits/refund": GIVEN | {"reference": "{user_id}"},
     "POST /api/v1/api-keys": API_KEY,
