@@ -110,6 +110,8 @@ async def things_of(front: Front, user: User, *, running: bool = False) -> dict[
         )  # fmt: skip
         await tx.credits.grant(user.id, reference, 1, SECRET)
         await tx.spaces.create(space_id, user.id, SECRET, None)
+        for order in ("first", "second"):
+            await tx.credits.grant(space_id, order, 1, SECRET, space=True)
     return {
         "user_id": user.id,
         "memo_id": memo["memoId"],
