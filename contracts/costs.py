@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 from contracts.errors import NoSpeech, ProviderBroken, ProviderFailure
 from contracts.values import Value
@@ -219,3 +219,16 @@ def amount(micros: int) -> str:
     ('0.007000', '0.000012', '3.600000')
     """
     return str(Decimal(micros).scaleb(-6).quantize(Decimal("0.000001")))
+
+
+def shown(usage: Usage, currency: str) -> dict[str, Any]:
+    """A group for programs that read no HTTP."""
+    return {
+        "key": usage.key,
+        "calls": usage.calls,
+        **usage.units.model_dump(),
+        "amount": usage.amount,
+        "currency": currency,
+        "complete": not usage.unpriced,
+        "unpriced": usage.unpriced,
+    }

@@ -1,6 +1,6 @@
 """What was used of vendors, and what that cost us: one's own, and everybody's for operators."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from typing import Annotated, Final, Literal, NamedTuple
 
 from fastapi import APIRouter, Query
@@ -14,12 +14,11 @@ from contracts.api_keys import Scope
 from contracts.costs import UsageBy, in_all
 from contracts.errors import InvalidInput
 from contracts.ids import is_uuid
+from contracts.periods import Period, period
 
-DEFAULT_DAYS: Final = 30
 MOST_DAYS: Final = 400
 MOST_DAYS_OF_ALL: Final = 100
 """Of a sum over every user."""
-_LAST: Final = date.max - timedelta(days=1)
 
 router = APIRouter()
 _own = user_router("Credits", scope=Scope.CREDITS_READ)
@@ -33,23 +32,6 @@ _CHARGED_BY: Final = frozenset({UsageBy.DAY, UsageBy.KIND})
 """A charge is for a job, not for one of its calls."""
 
 
-class Period(NamedTuple):
-    """Days of UTC, both included."""
-
-    first: date
-    last: date
-
-    @property
-    def since(self) -> datetime:
-        """The moment it begins."""
-        return datetime.combine(self.first, time(), UTC)
-
-    @property
-    def until(self) -> datetime:
-        """The moment after it."""
-        return datetime.combine(self.last + timedelta(days=1), time(), UTC)
-
-
 class Asked(NamedTuple):
     """What is to be summed up."""
 
@@ -57,23 +39,6 @@ class Asked(NamedTuple):
     days: Period
     user_id: str | None
     tier: str | None = None
-
-
-def period(first: date | None, last: date | None, most: int) -> Period:
-    """The days that are asked for.
-
-    Raises:
-        InvalidInput: more than so many, or none.
-    """
-    last = last or datetime.now(UTC).date()
-    if last > _LAST:
-        raise InvalidInput("`to` is too far away")
-    if first is None:
-        first = date.fromordinal(max(last.toordinal() - DEFAULT_DAYS + 1, 1))
-    days = (last - first).days + 1
-    if not 1 <= days <= most:
-        raise InvalidInput(f"`from` must not be after `to`, nor more than {most} days before it")
-    return Period(first, last)
 
 
 @_own.get(
@@ -95,7 +60,7 @@ async def usage(
     By the day a call began, at most 400 days; calls that run count as the most they may come to.
     `groups` add up to `total` exactly. What is not known is null, never 0.
     """
-    return await _sums(needs, Asked(by, period(first, last, MOST_DAYS), user.id))
+    return await _sums(needs, Asked(by, _days(first, last, MOST_DAYS), user.id))
 
 
 @_service.get(
@@ -116,10 +81,14 @@ async def usage_of_all(
     """As `GET /usage`: of every user, 100 days at most, or of one, 400, and then with `credits`."""
     if user is not None and not is_uuid(user):
         raise InvalidInput("`user` is no UUID")
-    days = period(first, last, MOST_DAYS_OF_ALL if user is None else MOST_DAYS)
+    days = _days(first, last, MOST_DAYS_OF_ALL if user is None else MOST_DAYS)
     if tier is not None and not tier.isprintable():
         raise InvalidInput("`tier` is none")
     return await _sums(needs, Asked(by, days, user, tier))
+
+
+def _days(first: date | None, last: date | None, most: int) -> Period:
+    return period(first, last, today=datetime.now(UTC).date(), most=most)
 
 
 async def _sums(needs: Services, asked: "Asked") -> UsageAnswer:

@@ -10,6 +10,9 @@ from click.testing import CliRunner
 
 from cli import voicekeep as commands
 from contracts.api_keys import kept_of
+from contracts.costs import Bill, audio
+from store.database import Database
+from store.migrations import upgrade
 from tests.embedded import ROOT, voicekeep
 
 USER = "5f0f7a86-8a5f-4b0a-9a53-0d3f3a1f2c11"
@@ -29,6 +32,7 @@ COMMANDS = (
     "keys create",
     "keys list",
     "keys revoke",
+    "usage",
     "doctor",
     "migrate",
     "schedules apply",
@@ -137,6 +141,33 @@ def test_a_new_database_is_made_granted_on_and_found_in_order(tmp_path: Path) ->
     verified = voicekeep("doctor", "--verify", "--json", data=tmp_path)
     assert json.loads(verified.stdout) == {"ok": True, "violations": []}
     assert verified.returncode == 0
+
+
+async def test_usage_is_printed_for_operators_with_what_is_not_known_beside_it(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path / 'voicekeep.db'}"
+    await upgrade(url)
+    database, job = Database(url), f"memo-{USER}"
+    async with database.write() as tx:
+        await tx.jobs.create(
+            job, USER, kind="memo", subject_id=USER, request={}, deadline_seconds=60
+        )
+        for tier, micros in (("azure-fast", 6_000), ("gemini", None)):
+            bill = Bill(units=audio(60), micros=micros)
+            await tx.attempts.begin(job, USER, tier, "p", 1, bill=bill)
+    await database.close()
+    printed = voicekeep("usage", *OF_USER, data=tmp_path).stdout.splitlines()
+    assert [" ".join(line.split()) for line in printed] == [
+        "azure-fast 1 calls 0.006000 USD",
+        "gemini 1 calls unknown USD and 1 calls of unknown cost",
+    ]
+    found = json.loads(voicekeep("usage", "--by", "day", "--json", data=tmp_path).stdout)
+    [day] = found["usage"]
+    assert (day["calls"], day["amount"], day["complete"]) == (2, "0.006000", False)
+    assert found["from"] < found["to"] == day["key"]
+    refused = voicekeep("usage", "--from", "2020-01-01", data=tmp_path)
+    assert (refused.returncode, "400 days" in refused.stderr) == (1, True)
 
 
 def test_keys_are_drawn_listed_and_revoked(tmp_path: Path) -> None:
