@@ -5,7 +5,9 @@ from typing import Any, Final
 
 from sqlalchemy import delete
 
+from api.admission import API_KEY_HEADER
 from api.principals import CRON_HEADER, SERVICE_HEADER
+from contracts.api_keys import Environment, Scope, draw_key
 from store.schema import space_members
 from tests.api.front import Front, User
 from tests.security.things import Things
@@ -62,6 +64,15 @@ async def leave(front: Front, things: Things, user: User) -> None:
     )
     async with front.database.write() as tx:
         await tx.session.run(gone)
+
+
+async def key_without(front: Front, owner: User, wanted: str | None) -> Caller:
+    """An API key of the owner's that has not the scope an operation wants; else every scope."""
+    scopes = set(Scope) - ({Scope.ADMIN, Scope(wanted)} if wanted else set[Scope]())
+    key, drawn = draw_key(Environment.LIVE)
+    async with front.database.write() as tx:
+        await tx.api_keys.add(owner.id, drawn, name="Limited", scopes=sorted(scopes))
+    return {API_KEY_HEADER: key}
 
 
 def keys() -> dict[str, Caller]:

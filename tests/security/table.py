@@ -5,6 +5,7 @@ none      no credential, garbage, an expired token, a token for another audience
 other     a user who has nothing to do with it
 former    one who has left a space that the memos are shared in
 member    a member of such a space
+key-      an API key of the owner's, of every scope but the one that is wanted
 owner     whose it is
 svc-      a wrong service key; ``svc``: the right one
 cron-     a wrong key of the cron job; ``cron``: the right one
@@ -16,103 +17,107 @@ member who may read it but not change it is told so with 403. Routes of vendors 
 
 from typing import Final
 
-COLUMNS: Final = ("none", "other", "former", "member", "owner", "svc-", "svc", "cron-", "cron")
+COLUMNS: Final = (
+    *("none", "other", "former", "member", "key-", "owner"),
+    *("svc-", "svc", "cron-", "cron"),
+)
 
 ROWS: Final = """
-none    former  owner   svc     cron
-    other   member  svc-    cron-
-401 201 201 201 201 401 401 401 401  POST /api/v1/memos/upload
+none    former  key-    svc-    cron-
+    other   member  owner   svc     cron
+401 201 201 201 403 201 401 401 401 401  POST /api/v1/memos/upload
 
-401 201 201 201 201 401 401 401 401  POST /api/v1/uploads
-401 201 201 201 201 401 401 401 401  POST /api/v1/uploads/tus
-401 204 204 204 204 401 401 401 401  OPTIONS /api/v1/uploads/tus
-401 204 204 204 204 401 401 401 401  OPTIONS /api/v1/uploads/tus/{upload_id}
-401 404 404 404 200 401 401 401 401  HEAD /api/v1/uploads/tus/{upload_id}
-401 404 404 404 204 401 401 401 401  PATCH /api/v1/uploads/tus/{upload_id}
-401 404 404 404 204 401 401 401 401  DELETE /api/v1/uploads/tus/{upload_id}
-401 404 404 404 204 401 401 401 401  POST /api/v1/uploads/tus/{upload_id}
+401 201 201 201 403 201 401 401 401 401  POST /api/v1/uploads
+401 201 201 201 403 201 401 401 401 401  POST /api/v1/uploads/tus
+401 204 204 204 403 204 401 401 401 401  OPTIONS /api/v1/uploads/tus
+401 204 204 204 403 204 401 401 401 401  OPTIONS /api/v1/uploads/tus/{upload_id}
+401 404 404 404 403 200 401 401 401 401  HEAD /api/v1/uploads/tus/{upload_id}
+401 404 404 404 403 204 401 401 401 401  PATCH /api/v1/uploads/tus/{upload_id}
+401 404 404 404 403 204 401 401 401 401  DELETE /api/v1/uploads/tus/{upload_id}
+401 404 404 404 403 204 401 401 401 401  POST /api/v1/uploads/tus/{upload_id}
 
-401 404 404 404 200 401 401 401 401  GET /api/v1/memos/find-by-job/{job_id}
-401 404 404 403 400 401 401 401 401  POST /api/v1/memos/{memo_id}/retry-transcription
-401 404 404 201 201 401 401 401 401  POST /api/v1/memos/{memo_id}/reprocess
-401 400 400 400 201 401 401 401 401  POST /api/v1/memos
-401 200 200 200 200 401 401 401 401  GET /api/v1/memos
-401 400 400 400 201 401 401 401 401  POST /api/v1/memos/process
-401 404 404 200 200 401 401 401 401  GET /api/v1/memos/{memo_id}
-401 404 404 403 200 401 401 401 401  PATCH /api/v1/memos/{memo_id}
-401 404 404 403 202 401 401 401 401  DELETE /api/v1/memos/{memo_id}
-401 404 404 200 200 401 401 401 401  GET /api/v1/memos/{memo_id}/transcript
-401 404 404 202 202 401 401 401 401  POST /api/v1/memos/combine
-401 404 404 202 202 401 401 401 401  POST /api/v1/memos/{memo_id}/question
-401 404 404 403 202 401 401 401 401  POST /api/v1/memos/{memo_id}/retry-headline
-401 404 404 202 202 401 401 401 401  POST /api/v1/memos/{memo_id}/memories
-401 404 404 200 200 401 401 401 401  GET /api/v1/memos/{memo_id}/memories
+401 404 404 404 403 200 401 401 401 401  GET /api/v1/memos/find-by-job/{job_id}
+401 404 404 403 403 400 401 401 401 401  POST /api/v1/memos/{memo_id}/retry-transcription
+401 404 404 201 403 201 401 401 401 401  POST /api/v1/memos/{memo_id}/reprocess
+401 400 400 400 403 201 401 401 401 401  POST /api/v1/memos
+401 200 200 200 403 200 401 401 401 401  GET /api/v1/memos
+401 400 400 400 403 201 401 401 401 401  POST /api/v1/memos/process
+401 404 404 200 403 200 401 401 401 401  GET /api/v1/memos/{memo_id}
+401 404 404 403 403 200 401 401 401 401  PATCH /api/v1/memos/{memo_id}
+401 404 404 403 403 202 401 401 401 401  DELETE /api/v1/memos/{memo_id}
+401 404 404 200 403 200 401 401 401 401  GET /api/v1/memos/{memo_id}/transcript
+401 404 404 202 403 202 401 401 401 401  POST /api/v1/memos/combine
+401 404 404 202 403 202 401 401 401 401  POST /api/v1/memos/{memo_id}/question
+401 404 404 403 403 202 401 401 401 401  POST /api/v1/memos/{memo_id}/retry-headline
+401 404 404 202 403 202 401 401 401 401  POST /api/v1/memos/{memo_id}/memories
+401 404 404 200 403 200 401 401 401 401  GET /api/v1/memos/{memo_id}/memories
 
-401 404 404 200 200 401 401 401 401  GET /api/v1/memories/{memory_id}
-401 404 404 403 200 401 401 401 401  PATCH /api/v1/memories/{memory_id}
-401 404 404 403 200 401 401 401 401  DELETE /api/v1/memories/{memory_id}
+401 404 404 200 403 200 401 401 401 401  GET /api/v1/memories/{memory_id}
+401 404 404 403 403 200 401 401 401 401  PATCH /api/v1/memories/{memory_id}
+401 404 404 403 403 200 401 401 401 401  DELETE /api/v1/memories/{memory_id}
 
-401 200 200 200 200 401 401 401 401  GET /api/v1/blueprints
-401 201 201 201 201 401 401 401 401  POST /api/v1/blueprints
-401 404 404 404 200 401 401 401 401  GET /api/v1/blueprints/{blueprint_id}
-401 404 404 404 200 401 401 401 401  PATCH /api/v1/blueprints/{blueprint_id}
-401 404 404 404 200 401 401 401 401  DELETE /api/v1/blueprints/{blueprint_id}
+401 200 200 200 403 200 401 401 401 401  GET /api/v1/blueprints
+401 201 201 201 403 201 401 401 401 401  POST /api/v1/blueprints
+401 404 404 404 403 200 401 401 401 401  GET /api/v1/blueprints/{blueprint_id}
+401 404 404 404 403 200 401 401 401 401  PATCH /api/v1/blueprints/{blueprint_id}
+401 404 404 404 403 200 401 401 401 401  DELETE /api/v1/blueprints/{blueprint_id}
 
-401 404 404 404 200 401 401 401 401  GET /api/v1/jobs/{job_id}
-401 404 404 404 409 401 401 401 401  POST /api/v1/jobs/{job_id}/cancel
-401 404 404 404 204 401 401 401 401  GET /api/v1/jobs/{job_id}/events
-401 200 200 200 200 401 401 401 401  GET /api/v1/events
+401 404 404 404 403 200 401 401 401 401  GET /api/v1/jobs/{job_id}
+401 404 404 404 403 409 401 401 401 401  POST /api/v1/jobs/{job_id}/cancel
+401 404 404 404 403 204 401 401 401 401  GET /api/v1/jobs/{job_id}/events
+401 200 200 200 403 200 401 401 401 401  GET /api/v1/events
 
-401 404 404 204 204 401 401 401 401  GET /api/v1/memos/{memo_id}/events
+401 404 404 204 403 204 401 401 401 401  GET /api/v1/memos/{memo_id}/events
 
-200 200 200 200 200 200 200 200 200  GET /api/v1/credits/pricing
-401 200 200 200 200 401 401 401 401  GET /api/v1/credits/balance
-401 200 200 200 200 401 401 401 401  POST /api/v1/credits/check
-401 200 200 200 200 401 401 401 401  POST /api/v1/credits/consume
-401 200 200 200 200 401 401 401 401  GET /api/v1/credits/transactions
-401 200 200 200 200 401 401 401 401  GET /api/v1/usage
+200 200 200 200 200 200 200 200 200 200  GET /api/v1/credits/pricing
+401 200 200 200 403 200 401 401 401 401  GET /api/v1/credits/balance
+401 200 200 200 403 200 401 401 401 401  POST /api/v1/credits/check
+401 200 200 200 403 200 401 401 401 401  POST /api/v1/credits/consume
+401 200 200 200 403 200 401 401 401 401  GET /api/v1/credits/transactions
+401 200 200 200 403 200 401 401 401 401  GET /api/v1/usage
 
-401 401 401 401 401 401 200 401 401  GET /api/v1/internal/usage
-401 403 403 200 200 401 401 401 401  GET /api/v1/spaces/{space_id}/credits
-401 403 403 403 200 401 401 401 401  PATCH /api/v1/spaces/{space_id}/credits
-401 403 403 200 200 401 401 401 401  GET /api/v1/spaces/{space_id}/credits/transactions
+401 403 403 200 403 200 401 401 401 401  GET /api/v1/spaces/{space_id}/credits
+401 403 403 403 403 200 401 401 401 401  PATCH /api/v1/spaces/{space_id}/credits
+401 403 403 200 403 200 401 401 401 401  GET /api/v1/spaces/{space_id}/credits/transactions
 
-401 401 401 401 401 401 200 401 401  POST /api/v1/internal/credits/grant
-401 401 401 401 401 401 409 401 401  POST /api/v1/internal/credits/refund
+401 401 401 401 401 401 401 200 401 401  GET /api/v1/internal/usage
 
-401 200 200 200 200 401 401 401 401  GET /api/v1/api-keys
-401 201 201 201 201 401 401 401 401  POST /api/v1/api-keys
-401 404 404 404 200 401 401 401 401  DELETE /api/v1/api-keys/{api_key_id}
+401 401 401 401 401 401 401 200 401 401  POST /api/v1/internal/credits/grant
+401 401 401 401 401 401 401 409 401 401  POST /api/v1/internal/credits/refund
 
-401 200 200 200 200 401 401 401 401  GET /api/v1/webhook-endpoints
-401 201 201 201 201 401 401 401 401  POST /api/v1/webhook-endpoints
-401 404 404 404 200 401 401 401 401  GET /api/v1/webhook-endpoints/{endpoint_id}
-401 404 404 404 200 401 401 401 401  PATCH /api/v1/webhook-endpoints/{endpoint_id}
-401 404 404 404 200 401 401 401 401  DELETE /api/v1/webhook-endpoints/{endpoint_id}
-401 404 404 404 200 401 401 401 401  POST /api/v1/webhook-endpoints/{endpoint_id}/rotate-secret
-401 404 404 404 202 401 401 401 401  POST /api/v1/webhook-endpoints/{endpoint_id}/test
+401 200 200 200 403 200 401 401 401 401  GET /api/v1/api-keys
+401 201 201 201 403 201 401 401 401 401  POST /api/v1/api-keys
+401 404 404 404 403 200 401 401 401 401  DELETE /api/v1/api-keys/{api_key_id}
 
-401 200 200 200 200 401 401 401 401  GET /api/v1/webhook-secret
-401 200 200 200 200 401 401 401 401  POST /api/v1/webhook-secret/rotate
+401 200 200 200 403 200 401 401 401 401  GET /api/v1/webhook-endpoints
+401 201 201 201 403 201 401 401 401 401  POST /api/v1/webhook-endpoints
+401 404 404 404 403 200 401 401 401 401  GET /api/v1/webhook-endpoints/{endpoint_id}
+401 404 404 404 403 200 401 401 401 401  PATCH /api/v1/webhook-endpoints/{endpoint_id}
+401 404 404 404 403 200 401 401 401 401  DELETE /api/v1/webhook-endpoints/{endpoint_id}
+401 404 404 404 403 200 401 401 401 401  POST /api/v1/webhook-endpoints/{endpoint_id}/rotate-secret
+401 404 404 404 403 202 401 401 401 401  POST /api/v1/webhook-endpoints/{endpoint_id}/test
 
-401 200 200 200 200 401 401 401 401  GET /api/v1/webhook-messages
-401 404 404 404 200 401 401 401 401  GET /api/v1/webhook-messages/{message_id}
-401 404 404 404 202 401 401 401 401  POST /api/v1/webhook-messages/replay
-401 404 404 404 202 401 401 401 401  POST /api/v1/webhook-messages/{message_id}/replay
+401 200 200 200 403 200 401 401 401 401  GET /api/v1/webhook-secret
+401 200 200 200 403 200 401 401 401 401  POST /api/v1/webhook-secret/rotate
 
-401 401 401 401 401 401 200 401 401  POST /api/v1/internal/transcription-completed
-401 401 401 401 401 401 200 401 401  POST /api/v1/internal/batch-metadata
+401 200 200 200 403 200 401 401 401 401  GET /api/v1/webhook-messages
+401 404 404 404 403 200 401 401 401 401  GET /api/v1/webhook-messages/{message_id}
+401 404 404 404 403 202 401 401 401 401  POST /api/v1/webhook-messages/replay
+401 404 404 404 403 202 401 401 401 401  POST /api/v1/webhook-messages/{message_id}/replay
 
-401 404 404 404 200 401 401 401 401  POST /api/v1/batch-metadata
+401 401 401 401 401 401 401 200 401 401  POST /api/v1/internal/transcription-completed
+401 401 401 401 401 401 401 200 401 401  POST /api/v1/internal/batch-metadata
 
-401 401 401 401 401 401 401 401 401  POST /api/v1/webhooks/azure-speech
-401 401 401 401 401 401 401 401 401  POST /api/v1/webhooks/azure-events
+401 404 404 404 403 200 401 401 401 401  POST /api/v1/batch-metadata
 
-200 200 200 200 200 200 200 200 200  GET /health
-200 200 200 200 200 200 200 200 200  GET /health/ready
-200 200 200 200 200 200 200 200 200  GET /health/live
-200 200 200 200 200 200 200 200 200  GET /metrics
-200 200 200 200 200 200 200 200 200  GET /.well-known/jwks.json
+401 401 401 401 401 401 401 401 401 401  POST /api/v1/webhooks/azure-speech
+401 401 401 401 401 401 401 401 401 401  POST /api/v1/webhooks/azure-events
+
+200 200 200 200 200 200 200 200 200 200  GET /health
+200 200 200 200 200 200 200 200 200 200  GET /health/ready
+200 200 200 200 200 200 200 200 200 200  GET /health/live
+200 200 200 200 200 200 200 200 200 200  GET /metrics
+200 200 200 200 200 200 200 200 200 200  GET /.well-known/jwks.json
 """
 
 

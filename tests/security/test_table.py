@@ -11,17 +11,19 @@ from store.migrations import upgrade
 from tests.api.front import Front, opened
 from tests.postgres import PostgresServer
 from tests.security import callers
-from tests.security.table import COLUMNS, table
+from tests.security.table import COLUMNS, ROWS, table
 from tests.security.things import ask, operations, things_of
 
 TABLE: Final = table()
+OPERATIONS: Final = operations()
 CLOSED: Final = 503
 SAMPLE: Final = 6
 SEED: Final = 20
 
 
 def test_every_operation_has_a_row_and_every_row_an_operation() -> None:
-    assert sorted(TABLE) == sorted(operations())
+    assert sorted(TABLE) == sorted(OPERATIONS)
+    assert len(TABLE) == sum(line[:1].isdigit() for line in ROWS.splitlines())
 
 
 @pytest.mark.parametrize("operation", TABLE)
@@ -38,12 +40,19 @@ async def answers(front: Front, operation: str) -> dict[str, int]:
         for headers in callers.strangers(front, owner).values()
     }
     assert len(nobody) == 1
-    known = callers.keys() | await callers.users(front, owner, things)
+    unscoped = await callers.key_without(front, owner, scope_of(operation))
+    known = callers.keys() | {"key-": unscoped} | await callers.users(front, owner, things)
     found = {"none": nobody.pop()} | {
         name: (await ask(front, operation, things, headers)).status_code
         for name, headers in known.items()
     }
     return {name: found[name] for name in COLUMNS}
+
+
+def scope_of(operation: str) -> str | None:
+    """The scope that an API key needs, by the document; none: no key opens it, or none is asked."""
+    shown = OPERATIONS[operation].get("security", [])
+    return next((scopes[0] for each in shown for scopes in [each.get("apiKey")] if scopes), None)
 
 
 async def test_routes_of_keys_that_are_not_set_are_closed_to_everybody(
