@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from activities.notification_ports import Notifier
+    from providers.remote_credits import RemoteCredits
     from runtime.settings import Settings
     from store.database import Database
 
@@ -25,6 +26,7 @@ data_option = click.option(
     help="Folder of the embedded set-up [default: .voicekeep].",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+MOST_ROWS: Final = 10_000
 CENTURY: Final = 100 * 365 * 86_400.0
 """Seconds; what lasts longer is for ever."""
 
@@ -52,11 +54,67 @@ async def migrated(settings: "Settings") -> "AsyncIterator[Database]":
         raise Unavailable(
             f"The database is at revision {revision}, {head} is needed: run `voicekeep migrate`"
         )
-    database = Database(settings.database_url, starting_credits=settings.credits.starting_credits)
+    database = Database(settings.database_url, starting_credits=settings.starting_credits)
     try:
         yield database
     finally:
         await database.close()
+
+
+def credits_service(settings: "Settings") -> "RemoteCredits | None":
+    """The service that keeps the credits of users; none: the ledger does."""
+    services = settings.services
+    if services.mana_credits_url is None:
+        return None
+    from pydantic import SecretStr
+
+    from providers.remote_credits import RemoteCredits
+
+    key = services.service_key or SecretStr("")
+    return RemoteCredits(services.mana_credits_url, key, settings.mail.app_id)
+
+
+async def credits_probe(settings: "Settings") -> str:
+    """How the service that keeps the credits is, for `voicekeep doctor`.
+
+    Raises:
+        NotInUse: there is none.
+        Unavailable: it does not answer, or there is something for an operator to find out there.
+    """
+    from uuid import UUID
+
+    from contracts.errors import Unavailable
+    from runtime.doctor import NotInUse
+
+    service = credits_service(settings)
+    if service is None:
+        raise NotInUse("the built-in ledger: MANA_CREDITS_URL names a service elsewhere")
+    try:
+        await service.balance(str(UUID(int=0)))
+    finally:
+        await service.aclose()
+    async with migrated(settings) as database, database.read() as tx:
+        uncertain = await tx.reservations.count_uncertain()
+    if uncertain:
+        raise Unavailable(
+            f"{uncertain} reservation(s) may stand there for nobody: `voicekeep credits uncertain`"
+        )
+    return f"{settings.services.mana_credits_url} answers"
+
+
+def ledger_here(settings: "Settings") -> None:
+    """Let pass what changes an account of the built-in ledger.
+
+    Raises:
+        Conflict: ``credits_elsewhere``.
+    """
+    from contracts.errors import Conflict
+
+    if settings.services.mana_credits_url is not None:
+        raise Conflict(
+            "MANA_CREDITS_URL names a service that keeps the credits: change them there",
+            code="credits_elsewhere",
+        )
 
 
 def open_notifier(settings: "Settings", stack: "AsyncExitStack") -> "Notifier":
@@ -102,6 +160,7 @@ def grant(data: Path | None, user: Any, amount: int, reference: str | None) -> N
     from uuid import uuid4
 
     settings = settings_of(data)
+    ledger_here(settings)
 
     async def give() -> int:
         async with migrated(settings) as database, database.write() as tx:
@@ -111,6 +170,57 @@ def grant(data: Path | None, user: Any, amount: int, reference: str | None) -> N
         return balance.credits
 
     click.echo(asyncio.run(give()))
+
+
+@credits.command()
+@data_option
+@json_option
+def uncertain(*, data: Path | None, as_json: bool) -> None:
+    """Print what the credits service may have reserved without our having heard of it."""
+    import asyncio
+    import json
+
+    settings = settings_of(data)
+
+    async def find() -> list[dict[str, Any]]:
+        async with migrated(settings) as database, database.read() as tx:
+            return [
+                row.model_dump(mode="json") for row in await tx.reservations.uncertain(MOST_ROWS)
+            ]
+
+    found = asyncio.run(find())
+    if as_json:
+        click.echo(json.dumps({"reservations": found}))
+        return
+    for row in found:
+        click.echo(f"{row['key']}  user {row['user_id']}  {row['amount']}  {row['asked_at']}")
+
+
+@credits.command("found-out")
+@data_option
+@click.option("--reservation", help="Its id at the service; it is given back.")
+@click.argument("key")
+def found_out(data: Path | None, key: str, reservation: str | None) -> None:
+    """Say what came of an uncertain reservation: none is there, or the one named is given back.
+
+    KEY is the one in the list.
+    """
+    import asyncio
+
+    from contracts.errors import NotFound
+
+    settings = settings_of(data)
+
+    async def note() -> None:
+        async with migrated(settings) as database, database.write() as tx:
+            rows = [row for row in await tx.reservations.uncertain(MOST_ROWS) if row.key == key]
+            if not rows:
+                raise NotFound("No uncertain reservation has that key")
+            await tx.reservations.find_out(rows[0], reservation)
+
+    asyncio.run(note())
+    said = "is given back within minutes" if reservation else "is closed"
+    click.echo(f"{key} {said}", err=True)
 
 
 @click.group()

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from accounts import GROUPS, data_option, json_option, migrated, settings_of
+from accounts import (
+    GROUPS,
+    credits_probe,
+    credits_service,
+    data_option,
+    json_option,
+    migrated,
+    settings_of,
+)
 from webhook_commands import webhooks
 
 if TYPE_CHECKING:
@@ -123,7 +131,8 @@ def api(fd: int | None, data: Path | None) -> None:
     from runtime.serve import serve
 
     settings = settings_of(data, serving=True)
-    serve(create_app(settings), settings.server, descriptor=fd)
+    app = create_app(settings, elsewhere=credits_service(settings))
+    serve(app, settings.server, descriptor=fd)
 
 
 @voicekeep.command()
@@ -311,7 +320,13 @@ def outside_probes(settings: "Settings") -> "dict[str, Probe]":
                 raise NotInUse("none: STORAGE is disk")
             return await elsewhere.examine()
 
-    return {"database": database, "ffmpeg": ffmpeg, "storage service": storage, "models": models}
+    return {
+        "database": database,
+        "ffmpeg": ffmpeg,
+        "storage service": storage,
+        "models": models,
+        "credits service": lambda: credits_probe(settings),
+    }
 
 
 @voicekeep.command()

@@ -22,7 +22,7 @@ from temporalio.worker import (
     WorkerTuner,
 )
 
-from accounts import open_notifier
+from accounts import credits_service, open_notifier
 from activities.audio import AudioActivities, AudioLimits
 from activities.batch import BatchActivities, StagingSweep
 from activities.blueprint import BlueprintActivities
@@ -37,6 +37,8 @@ from activities.outside import OutsideActivities
 from activities.reconcile import ReconcileActivities, ReconcileAges
 from activities.transcription import TierBounds, TranscriptionActivities
 from activities.uploads import UploadSweep
+from activities.wallet import RemoteWallet
+from activities.wallet_ports import OwnWallet, Wallet
 from activities.webhooks import WebhookActivities
 from contracts import queues
 from engines import Engines, open_engines, open_outside
@@ -94,7 +96,7 @@ async def run(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         database = Database(
             settings.database_url,
-            starting_credits=settings.credits.starting_credits,
+            starting_credits=settings.starting_credits,
             readers=settings.database.pool_size,
         )
         stack.push_async_callback(database.close)
@@ -175,6 +177,17 @@ def media_slots(most: int) -> ResourceBasedSlotSupplier:
     )
 
 
+def open_wallet(settings: Settings, database: Database, stack: AsyncExitStack) -> Wallet:
+    """Whoever keeps the credits of users."""
+    service = credits_service(settings)
+    if service is None:
+        return OwnWallet()
+    stack.push_async_callback(service.aclose)
+    wallet = RemoteWallet(database, service)
+    stack.push_async_callback(wallet.aclose)
+    return wallet
+
+
 async def assemble(
     settings: Settings,
     database: Database,
@@ -190,8 +203,9 @@ async def assemble(
     engines = engines or await open_engines(settings, stack)
     storage = open_files(settings.storage_setup, stack)
     files = storage.files
-    low_below, prices = settings.credits.credits_low_below, settings.prices
-    memo = MemoActivities(database, files, low_below)
+    low_below, prices = settings.credits_low_below, settings.prices
+    wallet = open_wallet(settings, database, stack)
+    memo = MemoActivities(database, files, low_below, wallet)
     audio = AudioActivities(
         database=database,
         files=files,
@@ -199,6 +213,7 @@ async def assemble(
         voice=engines.voice,
         offers=engines.offers(settings.transcription.vendor_call_timeout_seconds),
         limits=AudioLimits(max_seconds=settings.limits.max_audio_hours * 3600),
+        wallet=wallet,
     )
     bounds = TierBounds(
         tries=settings.transcription.tier_tries,
@@ -220,7 +235,7 @@ async def assemble(
         poll_seconds=settings.azure.batch_poll_seconds,
         prices=prices,
     )
-    outside = OutsideActivities(database)
+    outside = OutsideActivities(database, wallet)
     strangers, seals = open_outside(settings, stack), Seals(settings.temporal.payload_keys)
     webhooks = WebhookActivities(database, WebhookSender(strangers), seals.open)
     fetch = FetchActivities(
@@ -233,7 +248,9 @@ async def assemble(
         ),
     )
     headline = HeadlineActivities(database, engines.language, prices)
-    language = LanguageActivities(database, engines.language, bounds, low_below, prices)
+    language = LanguageActivities(
+        database, engines.language, bounds, low_below, prices, wallet=wallet
+    )
     blueprint = BlueprintActivities(database)
     endings = Endings(database, memo, language)
     erase = EraseActivities(database, files, jobs, endings)
@@ -246,6 +263,7 @@ async def assemble(
         ReconcileAges(),
         uploads=uploads,
         staged=StagingSweep(engines.batches),
+        wallet=wallet,
         postman=Postman(database, open_notifier(settings, stack), activity.heartbeat),
     )
     return [

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from temporalio import activity
 
 from activities.liveness import alive
-from activities.ports import Database, Files, MediaTools, VoiceActivity
+from activities.ports import Database, Files, MediaTools, Transaction, VoiceActivity
+from activities.wallet_ports import OwnWallet, Wallet
 from contracts import ids
 from contracts.audio import AudioFacts, MediaKind, check_bounds
 from contracts.chunks import Chunk, make_chunks
@@ -27,6 +28,7 @@ from contracts.memo import (
     VoiceFacts,
 )
 from contracts.pricing import transcription_price
+from contracts.reservations import Need
 from contracts.tiers import TierOffer, plan
 
 One = TypeVar("One")
@@ -55,6 +57,7 @@ class AudioActivities:
         voice: VoiceActivity,
         offers: Sequence[TierOffer],
         limits: AudioLimits,
+        wallet: Wallet | None = None,
     ) -> None:
         self._database = database
         self._files = files
@@ -62,6 +65,7 @@ class AudioActivities:
         self._voice = voice
         self._offers = offers
         self._limits = limits
+        self._wallet = wallet or OwnWallet()
 
     @activity.defn(name="probe")
     async def probe(self, job: MemoJob) -> ProbedAudio:
@@ -78,9 +82,16 @@ class AudioActivities:
         tiers = plan(facts, job.languages, self._offers)
         key = ids.step_key(job.job_id, "hold_measured", job.round)
         price = transcription_price(facts.seconds)
+
+        async def measured(_: Transaction) -> int:
+            return price
+
+        need = Need(job_id=job.job_id, user_id=job.user_id, key=key, round=job.round)
+        await self._wallet.cover(need, measured)
         async with self._database.write() as tx:
             await tx.media.save_facts(job.audio_path, job.user_id, job.memo_id, facts)
             held = await tx.credits.adjust_hold(job.user_id, job.job_id, key, price)
+            await self._wallet.adjusted(tx, job.job_id, job.user_id)
             await tx.jobs.advance(
                 job.job_id,
                 job.user_id,
@@ -93,6 +104,7 @@ class AudioActivities:
                     "tiers": [tier.name for tier in tiers],
                 },
             )
+        await self._wallet.tell(job.job_id, job.user_id)
         return ProbedAudio(facts=facts, plan=tiers, held=held)
 
     async def _measure(self, job: MemoJob) -> AudioFacts:

@@ -1,9 +1,12 @@
 """The bookkeeping of a memo job: reserve, settle for a transcript, end with a state."""
 
+from functools import partial
+
 from temporalio import activity
 
 from activities.outside import seconds_of, take_over
 from activities.ports import Database, Files, Transaction
+from activities.wallet_ports import OwnWallet, Wallet
 from contracts import ids
 from contracts.audio import MediaKind
 from contracts.credits import LOW_BELOW, Charge
@@ -17,7 +20,9 @@ from contracts.memo import (
     Settled,
     SettleMemo,
 )
+from contracts.outside import OutsideTranscript
 from contracts.pricing import transcription_price
+from contracts.reservations import Need
 from contracts.webhooks import Delivery, MemoEventData, WebhookEvent, credits_low
 
 TRANSCRIPTION = "transcription"
@@ -36,14 +41,20 @@ class MemoActivities:
 
     Args:
         credits_low_below: a charge that takes the balance below it is told.
+        wallet: who keeps the credits; the ledger alone when there is none.
     """
 
     def __init__(
-        self, database: Database, files: Files, credits_low_below: int = LOW_BELOW
+        self,
+        database: Database,
+        files: Files,
+        credits_low_below: int = LOW_BELOW,
+        wallet: Wallet | None = None,
     ) -> None:
         self._database = database
         self._files = files
         self._low_below = credits_low_below
+        self._wallet = wallet or OwnWallet()
 
     @activity.defn(name="reserve")
     async def reserve(self, job: MemoJob) -> Reserved:
@@ -54,6 +65,7 @@ class MemoActivities:
         Raises:
             InsufficientCredits: fewer are free; the job is left as it was.
         """
+        await self._wallet.cover(_need(job, "hold"), partial(_first_price, job=job))
         async with self._database.write() as tx:
             state = await tx.jobs.state(job.job_id, job.user_id)
             if state is None or state.final:
@@ -61,16 +73,10 @@ class MemoActivities:
             first = Step.FETCH if job.fetch else Step.PROBE
             await tx.jobs.move(job.job_id, job.user_id, JobState.RUNNING, step=first)
             key = ids.step_key(job.job_id, "hold", job.round)
-            price = transcription_price(job.claimed_seconds)
-            said = None
-            if job.round > 1:
-                # A report that came after the round before had failed.
-                said = await tx.outside.transcript(job.job_id, job.user_id)
-            if said is not None:
-                price = transcription_price(await seconds_of(tx, job, said))
-            held = await tx.credits.hold(
-                job.user_id, job.job_id, key, price, space_id=job.space_id
-            )
+            said = await _late_report(tx, job)
+            price = await _price(tx, job, said)
+            space_id = None if self._wallet.elsewhere else job.space_id
+            held = await tx.credits.hold(job.user_id, job.job_id, key, price, space_id=space_id)
             await tx.memos.set_processing(
                 job.memo_id, job.user_id, TRANSCRIPTION, MemoStatus.PROCESSING
             )
@@ -84,6 +90,7 @@ class MemoActivities:
     async def settle(self, order: SettleMemo) -> Settled:
         """Charge the measured seconds, once in the job's life; returns its charge in all."""
         job = order.job
+        await self._wallet.cover(_need(job, "settle"), partial(_last_price, order=order))
         async with self._database.write() as tx:
             charge = await tx.credits.settle(
                 job.user_id,
@@ -92,6 +99,7 @@ class MemoActivities:
                 transcription_price(order.seconds),
                 operation=TRANSCRIPTION,
             )
+            await self._wallet.settled(tx, job.job_id, job.user_id, charge)
             # Nothing now: a try before this one did it, and its answer was lost.
             charged = charge.amount or (await tx.credits.of_job(job.user_id, job.job_id)).charged
             await tx.memos.set_processing(
@@ -114,6 +122,7 @@ class MemoActivities:
             )
             announced = await _announce(tx, job, WebhookEvent.MEMO_TRANSCRIBED, said)
             announced += await announce_low(tx, job.user_id, charge, self._low_below)
+        await self._wallet.tell(job.job_id, job.user_id)
         return Settled(charged=charged, announced=announced)
 
     @activity.defn(name="end")
@@ -126,6 +135,7 @@ class MemoActivities:
                 return Ended()
             key = ids.step_key(job.job_id, "release", job.round)
             await tx.credits.release(job.user_id, job.job_id, key)
+            await self._wallet.ended(tx, job.job_id, job.user_id)
             if job.fetch:
                 await tx.addresses.forget(job.job_id, job.user_id)
             if order.state is not JobState.COMPLETED:
@@ -154,7 +164,9 @@ class MemoActivities:
                 failure=order.failure,
                 result=order.result or None,
             )
-            return Ended(announced=await _announce_end(tx, order))
+            announced = await _announce_end(tx, order)
+        await self._wallet.tell(job.job_id, job.user_id)
+        return Ended(announced=announced)
 
     @activity.defn(name="discard_work")
     async def discard_work(self, job: MemoJob) -> int:
@@ -168,6 +180,34 @@ class MemoActivities:
                 for key in keys:
                     await tx.media.remove(key, job.user_id)
         return len(keys)
+
+
+def _need(job: MemoJob, step: str) -> Need:
+    key = ids.step_key(job.job_id, step, job.round)
+    return Need(job_id=job.job_id, user_id=job.user_id, key=key, round=job.round)
+
+
+async def _late_report(tx: Transaction, job: MemoJob) -> OutsideTranscript | None:
+    """A report that came after the round before had failed."""
+    if job.round == 1:
+        return None
+    return await tx.outside.transcript(job.job_id, job.user_id)
+
+
+async def _price(tx: Transaction, job: MemoJob, said: OutsideTranscript | None) -> int:
+    if said is None:
+        return transcription_price(job.claimed_seconds)
+    return transcription_price(await seconds_of(tx, job, said))
+
+
+async def _first_price(tx: Transaction, *, job: MemoJob) -> int:
+    return await _price(tx, job, await _late_report(tx, job))
+
+
+async def _last_price(tx: Transaction, *, order: SettleMemo) -> int:
+    """None for a job that has been charged."""
+    before = await tx.credits.of_job(order.job.user_id, order.job.job_id)
+    return 0 if before.charged else transcription_price(order.seconds)
 
 
 async def _announce_end(tx: Transaction, order: EndMemo) -> tuple[Delivery, ...]:

@@ -1,8 +1,11 @@
 """What outside transcribers report: waited for, taken over, told again when it was not heard."""
 
+from functools import partial
+
 from temporalio import activity
 
 from activities.ports import Database, JobStarter, Transaction
+from activities.wallet_ports import OwnWallet, Wallet
 from contracts import ids
 from contracts.errors import Conflict, NoSpeech, NotFound
 from contracts.jobs import LONGEST_JOB_SECONDS, JobState, StaleJob, Step
@@ -19,6 +22,7 @@ from contracts.outside import (
     OutsideTranscript,
 )
 from contracts.pricing import transcription_price
+from contracts.reservations import Need
 from contracts.tiers import AttemptOutcome
 from contracts.transcript import TranscriptRef
 
@@ -29,8 +33,9 @@ TRANSCRIPTION = "transcription"
 class OutsideActivities:
     """The tier ``external``; each step is one transaction and safe to do twice."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, wallet: Wallet | None = None) -> None:
         self._database = database
+        self._wallet = wallet or OwnWallet()
 
     @activity.defn(name="await_outside")
     async def await_outside(self, order: TranscribeTier) -> OutsideReport | None:
@@ -76,6 +81,9 @@ class OutsideActivities:
             Conflict: ``job_ended``.
             NotFound: none was reported.
         """
+        key = ids.step_key(job.job_id, "hold_outside", job.round)
+        need = Need(job_id=job.job_id, user_id=job.user_id, key=key, round=job.round)
+        await self._wallet.cover(need, partial(_price_outside, job=job))
         async with self._database.write() as tx:
             state = await tx.jobs.state(job.job_id, job.user_id)
             if state is None or state.final:
@@ -83,13 +91,21 @@ class OutsideActivities:
             said = await tx.outside.transcript(job.job_id, job.user_id)
             recorded = await tx.transcripts.find(job.job_id, job.user_id)
             if said is not None and recorded is None:
-                key = ids.step_key(job.job_id, "hold_outside", job.round)
                 price = transcription_price(await seconds_of(tx, job, said))
                 await tx.credits.adjust_hold(job.user_id, job.job_id, key, price)
+                await self._wallet.adjusted(tx, job.job_id, job.user_id)
             ref = await take_over(tx, job, said, recorded)
         if ref is None:
             raise NotFound
         return ref
+
+
+async def _price_outside(tx: Transaction, *, job: MemoJob) -> int:
+    """Nothing when there is nothing to take over."""
+    said = await tx.outside.transcript(job.job_id, job.user_id)
+    if said is None or await tx.transcripts.find(job.job_id, job.user_id) is not None:
+        return 0
+    return transcription_price(await seconds_of(tx, job, said))
 
 
 async def seconds_of(tx: Transaction, job: MemoJob, said: OutsideTranscript) -> float:

@@ -26,6 +26,7 @@ from activities.row_ports import (
     Transcripts,
 )
 from activities.upload_ports import Uploads
+from activities.wallet_ports import Reservations
 from activities.webhook_ports import Webhooks
 from contracts.audio import AudioFacts, StoredFile
 from contracts.tiers import Capabilities
@@ -81,6 +82,10 @@ class Transaction(Protocol):
     @property
     def spaces(self) -> Spaces:
         """Spaces within this transaction."""
+
+    @property
+    def reservations(self) -> Reservations:
+        """Reservations at a credits service within this transaction."""
 
     @property
     def idempotency(self) -> Keys:

@@ -11,8 +11,8 @@ from activities.notifications import Postman
 from activities.outside import OutsideDelivery
 from activities.ports import Database, Files, JobStarter
 from activities.uploads import UploadSweep
+from activities.wallet_ports import OwnWallet, Wallet
 from activities.webhooks import OverdueWebhooks
-from contracts import ids
 from contracts.jobs import JobFailure, JobState, StaleJob
 from contracts.memo import Healed
 
@@ -42,7 +42,7 @@ class ReconcileAges:
 class ReconcileActivities:
     """One tick reads page by page; a killed one is done again, and finds less to do."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - ports, one each
         self,
         database: Database,
         files: Files,
@@ -53,6 +53,7 @@ class ReconcileActivities:
         uploads: UploadSweep,
         staged: StagingSweep,
         postman: Postman | None = None,
+        wallet: Wallet | None = None,
     ) -> None:
         self._database = database
         self._files = files
@@ -62,6 +63,7 @@ class ReconcileActivities:
         self._uploads = uploads
         self._staged = staged
         self._postman = postman
+        self._wallet = wallet or OwnWallet()
 
     @activity.defn(name="heal")
     async def heal(self) -> Healed:
@@ -72,6 +74,7 @@ class ReconcileActivities:
             reports_told=await OutsideDelivery(self._database, self._starter).deliver(),
             webhooks_sent=await OverdueWebhooks(self._database, self._starter).send(),
             holds_released=await self._heal_holds(),
+            reservations_healed=await self._heal_reservations(),
             files_removed=await self._heal_files(),
             keys_forgotten=await self._forget_keys(),
             staged_removed=await self._sweep_staged(),
@@ -111,6 +114,19 @@ class ReconcileActivities:
                 return released
             after = page[-1].job_id
             activity.heartbeat(released)
+
+    async def _heal_reservations(self) -> int:
+        """Bring on what is reserved elsewhere, and tell how many an operator has to look for."""
+        if not self._wallet.elsewhere:
+            return 0
+        healed = await self._wallet.heal()
+        async with self._database.read() as tx:
+            uncertain = await tx.reservations.count_uncertain()
+        gauge = activity.metric_meter().create_gauge(
+            "voicekeep_reservations_uncertain", "Reservations elsewhere that nobody knows of."
+        )
+        gauge.set(uncertain)
+        return healed
 
     async def _forget_keys(self) -> int:
         async with self._database.write() as tx:

@@ -17,13 +17,14 @@ import structlog
 from fastapi import Depends, Request
 
 from api.measures import Measures
-from api.ports import Files, SignedUploads
+from api.ports import CreditsElsewhere, Files, SignedUploads
 from api.rate_limit import Limiter
 from contracts.errors import Unavailable
 from contracts.values import Value
 from runtime.settings import Settings
 
 if TYPE_CHECKING:  # what makes a start slow
+    from api.contacts import Contacts
     from api.egress import Egress
     from api.event_feed import EventFeed
     from api.key_ring import KeyRing
@@ -65,6 +66,7 @@ class Services:
         key_set: public keys of the embedded issuer, as they are published.
         signed_uploads: none when recordings come through this service (STORAGE is ``disk``).
         resumable: where they come in pieces then.
+        elsewhere: the service that keeps the credits of users; none: the ledger does.
     """
 
     settings: Settings
@@ -76,11 +78,13 @@ class Services:
     key_set: Mapping[str, Any]
     events: "EventFeed"
     user_events: "UserFeed"
+    contacts: "Contacts"
     measures: Measures
     limiter: Limiter | None
     egress: "Egress"
     signed_uploads: SignedUploads | None = None
     resumable: "ResumableFiles | None" = None
+    elsewhere: CreditsElsewhere | None = None
 
 
 class Opening:
@@ -89,9 +93,17 @@ class Opening:
     Args:
         measures: where the numbers go.
         jobs: instead of Temporal.
+        elsewhere: the credits service, when the settings name one.
     """
 
-    def __init__(self, settings: Settings, measures: Measures, jobs: Jobs | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        measures: Measures,
+        jobs: Jobs | None = None,
+        elsewhere: CreditsElsewhere | None = None,
+    ) -> None:
+        self._elsewhere = elsewhere
         self._settings = settings
         self._measures = measures
         self._jobs = jobs
@@ -132,7 +144,10 @@ class Opening:
         while not self._closing.is_set():
             try:
                 module = await asyncio.to_thread(importlib.import_module, "api.services")
-                await self._open(module.open_services(self._settings, self._measures, self._jobs))
+                opening = module.open_services(
+                    self._settings, self._measures, self._jobs, self._elsewhere
+                )
+                await self._open(opening)
             except Exception:
                 log.exception("services.not_opened")
                 self._failed = True

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from api import idempotency
 from api.dependencies import Services
+from api.funds import asking, free_credits, kept_elsewhere
 from api.idempotency import BUSY_SECONDS, Key
 from api.job_bounds import check_bounds
 from contracts.errors import InsufficientCredits, Unavailable
@@ -70,10 +71,18 @@ class JobStart:
             KeyReused: the key came before with another request.
             OutcomeUnknown: the database went away in the very moment of the commit.
             TooManyRequests: ``too_many_jobs`` or ``daily_budget_reached``.
-            Unavailable: Temporal or the database is away; nothing was begun.
+            Unavailable: Temporal, the database or the credits service is away; nothing was begun.
 
         And whatever ``enter`` raises.
         """
+        entered = await asking(
+            self._services.elsewhere, lambda: self._enter_rows(user_id, key, enter)
+        )
+        if entered.job is not None:
+            await self._launch(entered, entered.job, key)
+        return entered
+
+    async def _enter_rows(self, user_id: str, key: Key | None, enter: Enter) -> Entered:
         entered = None
         try:
             async with self._database.write() as tx:
@@ -82,8 +91,6 @@ class JobStart:
             if entered is None:
                 raise
             raise OutcomeUnknown(failure.message, retry_after=failure.retry_after) from failure
-        if entered.job is not None:
-            await self._launch(entered, entered.job, key)
         return entered
 
     async def _enter(
@@ -152,8 +159,9 @@ async def check_credits(
     Raises:
         InsufficientCredits: fewer are; told of the user's own account.
     """
-    if space_id is not None and await tx.credits.space_would_pay(space_id, user_id, price):
+    spaces_pay = space_id is not None and not kept_elsewhere()
+    if spaces_pay and await tx.credits.space_would_pay(str(space_id), user_id, price):
         return
-    free = (await tx.credits.balance(user_id)).free
+    free = await free_credits(tx, user_id)
     if free < price:
         raise InsufficientCredits(price, free)

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from api.admission import API_PREFIX
 from api.dependencies import Services
 from api.errors import status_of
+from api.funds import balance_of
 from api.idempotency import BUSY_SECONDS, Key
 from api.job_start import Enter, JobStart
 from api.shapes.fields import Answer
@@ -126,8 +127,7 @@ class LongCall:
         failure = job.failure or _NO_REASON
         match failure.code:
             case InsufficientCredits.code:
-                async with self._database.read() as tx:
-                    free = (await tx.credits.balance(job.user_id)).free
+                free = (await balance_of(self._services, job.user_id)).free
                 return InsufficientCredits(int(job.request.get("price", 0)), free)
             case NotFound.code:
                 return NotFound()

@@ -16,6 +16,7 @@ from api.description import DESCRIPTION, TAGS, VERSION, describe
 from api.errors import on_failure, on_invalid_request
 from api.measures import Measures
 from api.middleware import REQUEST_ID_HEADER, RequestContext
+from api.ports import CreditsElsewhere
 from api.routes import ROUTERS
 from api.tus import ANSWER_HEADERS, REQUEST_HEADERS
 from contracts.errors import Failure
@@ -43,18 +44,21 @@ EXPOSED_HEADERS: Final = (
 )
 
 
-def create_app(settings: Settings, *, jobs: Jobs | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, *, jobs: Jobs | None = None, elsewhere: CreditsElsewhere | None = None
+) -> FastAPI:
     """The app over one set of settings.
 
     Args:
         settings: read once, in the root.
         jobs: who starts workflows; Temporal, unless a test hands in its own.
+        elsewhere: the credits service, when the settings name one.
     """
     measures = Measures()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Opening(settings, measures, jobs) as opening:
+        async with Opening(settings, measures, jobs, elsewhere) as opening:
             app.state.opening = opening
             yield
 

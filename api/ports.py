@@ -1,9 +1,10 @@
-"""What the front needs of storage, as Protocols; ``store/`` implements them."""
+"""What the front needs of storage and of a credits service, as Protocols."""
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol
 
 from contracts.audio import StoredFile
+from contracts.reservations import RemoteBalance
 from contracts.uploads import SignedUpload
 
 
@@ -45,3 +46,27 @@ class SignedUploads(Protocol):
             InvalidInput: ``invalid_path``.
             Unavailable: storage is away.
         """
+
+
+class CreditsElsewhere(Protocol):
+    """A service that keeps the credits of users; a root hands it in."""
+
+    async def balance(self, user_id: str) -> RemoteBalance:
+        """What the user has, without what is reserved. Raises Unavailable."""
+
+    async def use(
+        self,
+        user_id: str,
+        amount: int,
+        *,
+        key: str,
+        description: str,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Charge at once; the same key again charges nothing.
+
+        Raises InsufficientCredits, Unavailable.
+        """
+
+    async def aclose(self) -> None:
+        """Close its connections."""

@@ -8,6 +8,7 @@ from api.egress import Egress
 from api.event_feed import EventFeed
 from api.key_ring import KeyRing
 from api.measures import Measures
+from api.ports import CreditsElsewhere
 from api.rate_limit import Limiter, RateLimiter
 from api.shared_rate import SharedLimiter
 from api.user_feed import UserFeed
@@ -25,20 +26,26 @@ from store.rates import SharedRates
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, measures: Measures, jobs: Jobs | None = None
+    settings: Settings,
+    measures: Measures,
+    jobs: Jobs | None = None,
+    elsewhere: CreditsElsewhere | None = None,
 ) -> AsyncIterator[Services]:
     """Open everything. Nothing here waits for Temporal or the database: both may be away.
 
     Args:
         measures: where the numbers go.
         jobs: instead of Temporal.
+        elsewhere: the credits service, when the settings name one.
     """
+    if settings.services.mana_credits_url and elsewhere is None:
+        raise RuntimeError("The settings name a credits service, and nobody handed one in")
     async with AsyncExitStack() as stack:
         if jobs is None:
             jobs = TemporalJobs(await connect(settings.temporal, lazy=True))
-        database = Database(
-            settings.database_url, starting_credits=settings.credits.starting_credits
-        )
+        if elsewhere is not None:
+            stack.push_async_callback(elsewhere.aclose)
+        database = Database(settings.database_url, starting_credits=settings.starting_credits)
         stack.push_async_callback(database.close)
         names = Names()
         stack.callback(names.close)
@@ -70,6 +77,7 @@ async def open_services(
             ),
             measures=measures,
             limiter=_limiter(settings, stack),
+            elsewhere=elsewhere,
             egress=Egress(settings.egress.rules, names, Seals(settings.temporal.payload_keys)),
         )
 

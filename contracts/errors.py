@@ -20,7 +20,8 @@
     │   └── MediaRejected      accepted by its first bytes, found unfit when looked into
     ├── NotThereYet            the audio is still on its way
     ├── Unavailable            a dependency is away: the same call may succeed later
-    │   └── Unreachable        a stranger's server is, at an address somebody gave us
+    │   ├── Unreachable        a stranger's server is, at an address somebody gave us
+    │   └── AnswerLost         it was asked, and whether it did it is not known
     └── ProviderFailure        a transcription or language tier could not serve
         ├── ProviderBusy       the same tier again, after ``retry_after``
         ├── ProviderOut        this credential or configuration is no good: next tier, loudly
@@ -190,6 +191,12 @@ class Unavailable(Failure):
     """A dependency (database, Temporal, storage, ledger, key set) does not answer now."""
 
     code = "unavailable"
+
+
+class AnswerLost(Unavailable):
+    """A dependency was asked to change something, and did or did not: no answer tells which."""
+
+    code = "answer_lost"
 
 
 class Unreachable(Unavailable):

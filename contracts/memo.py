@@ -297,6 +297,7 @@ class Healed(Value):
     files_removed: int = 0
     staged_removed: int = 0
     mail_sent: int = 0
+    reservations_healed: int = 0
 
 
 class Memo(Value):

@@ -92,6 +92,16 @@ class Settings(BaseModel):
         return f"sqlite+aiosqlite:///{self.data_dir / 'voicekeep.db'}"
 
     @property
+    def starting_credits(self) -> int:
+        """Of a user the ledger sees for the first time; a service elsewhere gives its own."""
+        return 0 if self.services.mana_credits_url else self.credits.starting_credits
+
+    @property
+    def credits_low_below(self) -> int:
+        """A charge that takes a balance of the ledger below it is told; 0 for never."""
+        return 0 if self.services.mana_credits_url else self.credits.credits_low_below
+
+    @property
     def tiers(self) -> tuple[str, ...]:
         """Names of the transcription tiers in the order they are tried."""
         if self.transcription.transcription_tiers:

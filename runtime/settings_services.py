@@ -1,10 +1,10 @@
-"""Secrets of the machines that call us; an unset one closes its routes."""
+"""Services of other machines: the secrets of those that call us, and those we call."""
 
 from typing import Any
 
 from pydantic import Field, SecretStr
 
-from runtime.settings_groups import Group
+from runtime.settings_groups import Group, Url
 
 
 def _secret(name: str, description: str) -> Any:
@@ -12,7 +12,7 @@ def _secret(name: str, description: str) -> Any:
 
 
 class ServiceSettings(Group):
-    """Keys of services and of the cron job."""
+    """Keys of services and of the cron job, and the services that are asked."""
 
     title = "Services"
     service_key: SecretStr | None = _secret(
@@ -24,6 +24,13 @@ class ServiceSettings(Group):
         "INTERNAL_API_KEY",
         "key of the cron job (header `X-Internal-API-Key`) for `/cleanup/*`; unset: those routes "
         "are closed",
+    )
+
+    mana_credits_url: Url | None = Field(
+        None,
+        validation_alias="MANA_CREDITS_URL",
+        description="credits service that keeps the credits of users, asked with SERVICE_KEY; "
+        "unset: the built-in ledger does",
     )
 
     def secret(self, name: str) -> SecretStr | None:

@@ -32,6 +32,7 @@ from store.memos import Memos
 from store.notifications import Notifications
 from store.outside import Outside
 from store.profiles import Profiles
+from store.reservations import Reservations
 from store.session import Opened, Session
 from store.spaces import Spaces
 from store.told_events import ToldEvents
@@ -74,6 +75,7 @@ class Transaction:
         self.attempts = Attempts(session)
         self.transcripts = Transcripts(session, self.memos)
         self.credits = Credits(session)
+        self.reservations = Reservations(session)
         self.media = Media(session)
         self.addresses = Addresses(session)
         self.outside = Outside(session)

@@ -15,6 +15,7 @@ from contracts.invariants import Invariant, Violation
 from contracts.jobs import ENDS
 from store.database import Database
 from store.invariant_checks import CHECKS, PAGE, Check
+from store.reservation_checks import CHECKS as RESERVATION_CHECKS
 from store.schema import jobs, media, memos
 from store.upload_tables import UNFINISHED, uploads
 
@@ -59,7 +60,7 @@ async def violations(
     Raises:
         Unavailable: the database, or storage, does not answer.
     """
-    for check in CHECKS:
+    for check in (*CHECKS, *RESERVATION_CHECKS):
         async for violation in _of_rows(database, check):
             yield violation
     if files is None:
@@ -137,6 +138,9 @@ async def _wrong_with(row: Row[Any], files: Files, settling_seconds: float) -> s
         if row.played and await files.find(row.key) is None:
             return "The file of a memo is not there"
         return None
+    if row.kind == MediaKind.SPEECH:
+        gone = await files.find(row.key) is None
+        return "The audio of a text that was read aloud is not there" if gone else None
     if row.finished_at is None:
         return None
     settled = datetime.now(row.finished_at.tzinfo) - timedelta(seconds=settling_seconds)

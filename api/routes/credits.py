@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from api.admission import API_PREFIX, CurrentUser, OpenRoute, user_router
 from api.dependencies import Needs
+from api.funds import account_here, balance_of, use_elsewhere
 from api.idempotency import Claimed, once
 from api.paging import DEFAULT_LIMIT, CursorText, Limit
 from api.principals import service_router
@@ -60,9 +61,7 @@ async def pricing() -> Pricing:
 )
 async def balance(user: CurrentUser, needs: Needs) -> BalanceAnswer:
     """Credits of the caller. `credits - held` is what a new operation may cost."""
-    async with needs.database.read() as tx:
-        found = await tx.credits.balance(user.id)
-    return BalanceAnswer(**found.model_dump())
+    return BalanceAnswer(**(await balance_of(needs, user.id)).model_dump())
 
 
 @_own.post(
@@ -76,8 +75,7 @@ async def check(body: CreditsCheck, user: CurrentUser, needs: Needs) -> CreditsC
 
     An operation that is started holds what it costs, or answers 402.
     """
-    async with needs.database.read() as tx:
-        free = (await tx.credits.balance(user.id)).free
+    free = (await balance_of(needs, user.id)).free
     return CreditsChecked(
         has_credits=free >= body.amount, available_credits=free, required_credits=body.amount
     )
@@ -96,6 +94,9 @@ async def consume(body: Consumption, user: CurrentUser, needs: Needs, claim: Cla
     `Idempotency-Key` or, without one, by its body. To charge for the same thing twice, send keys.
     """
     key = claim.always(body.model_dump(mode="json"))
+    if needs.elsewhere is not None:
+        used = await use_elsewhere(needs, needs.elsewhere, user.id, body, key)
+        return Consumed.model_validate(used)
     told: list[Delivery] = []
     async with needs.database.write() as tx:
         charge = partial(
@@ -136,6 +137,7 @@ async def grant(body: AccountChange, needs: Needs) -> BalanceAnswer:
 
     The same `reference` again changes nothing; with another amount it is refused.
     """
+    account_here(needs)
     async with needs.database.write() as tx:
         owner, space = await _owner(tx, body)
         found = await tx.credits.grant(
@@ -155,6 +157,7 @@ async def refund(body: AccountChange, needs: Needs) -> BalanceAnswer:
 
     The same `reference` again changes nothing; with another amount it is refused.
     """
+    account_here(needs)
     async with needs.database.write() as tx:
         owner, space = await _owner(tx, body)
         found = await tx.credits.refund(

@@ -9,6 +9,7 @@ import store.ledger
 import store.notification_tables
 import store.outside_tables
 import store.rate_tables
+import store.reservation_tables
 import store.schema
 import store.upload_tables
 import store.usage_tables

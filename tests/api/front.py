@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 from fastapi import FastAPI
 
+from accounts import credits_service
 from api.dependencies import Services
 from api.main import create_app
 from contracts.ids import memo_job
@@ -159,7 +160,9 @@ async def opened(
     """The app between its start and its end; with Temporal's own client when that is asked for."""
     settings = settings_for(data_dir, **overrides)
     starter = starter or RecordingStarter()
-    app = create_app(settings, jobs=None if temporal else starter)
+    app = create_app(
+        settings, jobs=None if temporal else starter, elsewhere=credits_service(settings)
+    )
     transport = httpx.ASGITransport(app)
     async with (
         app.router.lifespan_context(app),

@@ -24,6 +24,7 @@ from store import (
     notification_tables,
     outside_tables,
     rate_tables,
+    reservation_tables,
     schema,
     upload_tables,
     webhook_tables,
@@ -156,6 +157,7 @@ def test_every_table_is_among_those_the_migrations_compare() -> None:
         *vars(notification_tables).values(),
         *vars(outside_tables).values(),
         *vars(rate_tables).values(),
+        *vars(reservation_tables).values(),
         *vars(upload_tables).values(),
         *vars(webhook_tables).values(),
     ]

@@ -25,12 +25,20 @@ from contracts.upload_sessions import UploadSession
 from store import language_tables, ledger, schema, upload_tables
 from store.columns import METADATA
 from store.database import Database
-from tests.contract import api_key_life, cost_life, event_life, outside_life, webhook_life
+from tests.contract import (
+    api_key_life,
+    cost_life,
+    event_life,
+    outside_life,
+    reservation_life,
+    webhook_life,
+)
 from tests.contract.api_key_life import api_key_rows, live_through_api_keys
 from tests.contract.budget_life import budget_rows, live_through_budgets
 from tests.contract.cost_life import live_through_costs
 from tests.contract.event_life import live_through_events, notification_rows
 from tests.contract.outside_life import live_through_outsiders, outside_rows
+from tests.contract.reservation_life import live_through_reservations, reservation_rows
 from tests.contract.webhook_life import live_through_webhooks, webhook_rows
 
 ROWS = 4000
@@ -100,6 +108,7 @@ def rows_of(number: int) -> Iterator[tuple[Table, dict[str, Any]]]:
     yield from webhook_rows(number, owner, at)
     yield from api_key_rows(memo, member, at)
     yield from outside_rows(number, job, memo, owner, at)
+    yield from reservation_rows(number, job, owner, at)
     yield from notification_rows(number, owner, at)
     yield from budget_rows(number, job, owner)
     yield upload_tables.uploads, {
@@ -323,7 +332,7 @@ WITHOUT_OWNER = {
 def has_owner(statement: str) -> bool:
     every = WITHOUT_OWNER | webhook_life.WITHOUT_OWNER | outside_life.WITHOUT_OWNER
     every |= event_life.WITHOUT_OWNER | cost_life.WITHOUT_OWNER
-    every |= api_key_life.WITHOUT_OWNER
+    every |= api_key_life.WITHOUT_OWNER | reservation_life.WITHOUT_OWNER
     return (
         statement.startswith("INSERT")
         or "user_id = " in statement
@@ -398,6 +407,7 @@ async def test_no_statement_of_a_memos_life_reads_a_whole_table(
             await live_through_events(tx, OWNER if "owner" in who else user)
             await live_through_costs(tx, OWNER if "owner" in who else user, NOW)
             await live_through_api_keys(tx, OWNER if "owner" in who else user)
+            await live_through_reservations(tx, "memo-new", OWNER if "owner" in who else user)
         await database_reads_a_whole_table(database)
     assert plans.pop(WHOLE_TABLE) != []
     assert len(plans) > 50
