@@ -6,7 +6,7 @@ from typing import Final
 
 from benchmarks.measure import Row
 
-NAMES: Final = ("durability", "starts", "conversion", "long_audio", "growth", "cold")
+NAMES: Final = ("durability", "starts", "conversion", "long_audio", "growth", "cold", "webhooks")
 HEAD: Final = (
     "| what | ours | anchor | result | target | met |",
     "|---|---|---|---|---|---|",
