@@ -35,6 +35,9 @@ from activities.memo import MemoActivities
 from activities.notifications import Postman
 from activities.outside import OutsideActivities
 from activities.reconcile import ReconcileActivities, ReconcileAges
+from activities.speech import SpeechActivities, SpeechEngines, SpeechRules
+from activities.speech_end import SpeechEndings
+from activities.speech_expiry import SpeechExpiry
 from activities.transcription import TierBounds, TranscriptionActivities
 from activities.uploads import UploadSweep
 from activities.wallet import RemoteWallet
@@ -55,10 +58,12 @@ from runtime.temporal import connect_when_up
 from runtime.temporal_jobs import TemporalJobs
 from store.database import Database
 from store.files import open_files
+from store.speech_tables import EVERYBODY
 from workflows.erase import EraseWorkflow
 from workflows.language import LanguageWorkflow
 from workflows.memo import MemoWorkflow
 from workflows.reconcile import ReconcileWorkflow
+from workflows.speech import SpeechExpiryWorkflow, SpeechWorkflow
 from workflows.webhooks import WebhookDeliveryWorkflow
 
 Activity = Callable[..., Any]
@@ -66,9 +71,11 @@ Activity = Callable[..., Any]
 WORKFLOWS: Final = (
     MemoWorkflow,
     LanguageWorkflow,
+    SpeechWorkflow,
     WebhookDeliveryWorkflow,
     EraseWorkflow,
     ReconcileWorkflow,
+    SpeechExpiryWorkflow,
 )
 
 log = structlog.get_logger()
@@ -188,6 +195,25 @@ def open_wallet(settings: Settings, database: Database, stack: AsyncExitStack) -
     return wallet
 
 
+def speech_engines(engines: Engines) -> SpeechEngines:
+    """What speaks, in the order of the tiers."""
+    return SpeechEngines(
+        synthesizers={name: speaker.engine for name, speaker in engines.speakers.items()},
+        offers=[speaker.offer for speaker in engines.speakers.values()],
+        joiner=engines.joiner,
+        guess=engines.guess,
+    )
+
+
+def speech_rules(settings: Settings) -> SpeechRules:
+    """What the settings say of files that are read aloud."""
+    return SpeechRules(
+        keep_seconds=settings.speech.keep_seconds,
+        scope=EVERYBODY if settings.speech.share_parts else None,
+        credits_low_below=settings.credits_low_below,
+    )
+
+
 async def assemble(
     settings: Settings,
     database: Database,
@@ -252,7 +278,19 @@ async def assemble(
         database, engines.language, bounds, low_below, prices, wallet=wallet
     )
     blueprint = BlueprintActivities(database)
-    endings = Endings(database, memo, language)
+    speech = SpeechActivities(
+        database=database,
+        files=files,
+        tools=engines.tools,
+        engines=speech_engines(engines),
+        bounds=bounds,
+        rules=speech_rules(settings),
+        prices=prices,
+        wallet=wallet,
+    )
+    speech_end = SpeechEndings(database, wallet)
+    expiry = SpeechExpiry(database, files, speech_rules(settings).keep_seconds)
+    endings = Endings(database, memo, language, speech_end)
     erase = EraseActivities(database, files, jobs, endings)
     uploads = UploadSweep(database, files, storage.resumable)
     reconcile = ReconcileActivities(
@@ -263,8 +301,8 @@ async def assemble(
         ReconcileAges(),
         uploads=uploads,
         staged=StagingSweep(engines.batches),
-        wallet=wallet,
         postman=Postman(database, open_notifier(settings, stack), activity.heartbeat),
+        wallet=wallet,
     )
     return [
         memo.reserve,
@@ -290,6 +328,11 @@ async def assemble(
         language.reserve_language,
         language.write_language,
         language.end_language,
+        speech.plan_speech,
+        speech.speak_part,
+        speech.join_speech,
+        speech_end.end_speech,
+        expiry.expire_speech,
         webhooks.deliver_webhooks,
         erase.stop_memo,
         erase.erase_memo,

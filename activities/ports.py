@@ -25,6 +25,7 @@ from activities.row_ports import (
     Spaces,
     Transcripts,
 )
+from activities.speech_ports import Speech
 from activities.upload_ports import Uploads
 from activities.wallet_ports import Reservations
 from activities.webhook_ports import Webhooks
@@ -102,6 +103,10 @@ class Transaction(Protocol):
     @property
     def webhooks(self) -> Webhooks:
         """Webhook messages within this transaction."""
+
+    @property
+    def speech(self) -> Speech:
+        """Texts that are read aloud, within this transaction."""
 
     @property
     def notifications(self) -> Notifications:

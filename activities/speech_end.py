@@ -47,7 +47,10 @@ class SpeechEndings:
             await tx.jobs.move(
                 job.job_id, job.user_id, order.state, step=Step.DONE, failure=order.failure
             )
-            if file is not None and order.state is JobState.FAILED:
+            if file is None:  # deleted while it was made: what was spoken since goes too
+                for owned in await tx.speech.drop_parts(job.file_id, job.user_id):
+                    await tx.media.loosen(owned.key, owned.user_id)
+            elif order.state is JobState.FAILED:
                 announced = await announce_speech(
                     tx, job, file, WebhookEvent.SPEECH_FAILED, failure=order.failure
                 )

@@ -85,6 +85,9 @@ class Speech(Protocol):
     async def failed(self, file_id: str, user_id: str, code: str, message: str) -> bool:
         """Say that it could not be made; false when it was made, or is gone."""
 
+    async def drop_parts(self, file_id: str, user_id: str) -> tuple[OwnedKey, ...]:
+        """Take the parts of a file out of sight; returns what was stored."""
+
     async def expired(self, *, limit: int) -> Sequence[tuple[str, str]]:
         """Ids and owners of files whose time is over, of everybody."""
 

@@ -61,6 +61,7 @@ class Access(NamedTuple):
 
 
 MEMOS: Final = Access(Scope.MEMOS_READ, Scope.MEMOS_WRITE)
+READ_ALOUD: Final = Access(Scope.SPEECH, Scope.SPEECH)
 
 
 def permits(scopes: Collection[Scope], wanted: Scope | None) -> bool:

@@ -48,6 +48,15 @@ def transcription_price(seconds: float) -> int:
     return max(math.ceil(milliseconds * per_minute / 60_000), MINIMUM_TRANSCRIPTION)
 
 
+def speech_price(characters: int, per_1000: int) -> int:
+    """Credits for reading a text aloud: for each 1000 characters begun.
+
+    >>> speech_price(1, 3), speech_price(1000, 3), speech_price(1001, 3), speech_price(9, 0)
+    (3, 3, 6, 0)
+    """
+    return math.ceil(characters / 1000) * per_1000
+
+
 def language_price(use: Use) -> int:
     """Credits for one piece of writing; charged when it is written, and never before.
 

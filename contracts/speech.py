@@ -11,9 +11,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from contracts import transcript_formats
 from contracts.costs import Units
 from contracts.errors import InvalidInput
 from contracts.speech_setup import Names
+from contracts.transcript import TranscriptPart, Utterance, Word, join_parts
 from contracts.values import Value
 
 SAMPLE_RATE: Final = 24_000
@@ -274,6 +276,28 @@ def plan_speech(
     if not plan:
         raise InvalidInput("No configured engine speaks this language", code="language_not_spoken")
     return plan
+
+
+def as_vtt(timings: Sequence[Timing]) -> str:
+    """WebVTT for a player: words in cues of two lines, sentences as they are."""
+    words = tuple(
+        Word(
+            text=timing.text,
+            offset=round(timing.start * 1000),
+            duration=round((timing.end - timing.start) * 1000),
+        )
+        for timing in timings
+    )
+    said = tuple(
+        Utterance(text=word.text, offset=word.offset, duration=word.duration) for word in words
+    )
+    if timings and timings[0].kind is TimingKind.WORD:
+        text = " ".join(word.text for word in words)
+        end = words[-1].offset + words[-1].duration
+        said = (Utterance(text=text, offset=0, duration=end),)
+    seconds = timings[-1].end if timings else 0.0
+    part = TranscriptPart(start=0, end=seconds, utterances=said, words=words)
+    return transcript_formats.as_vtt(join_parts([part], seconds))
 
 
 def _digest(said: Sequence[str]) -> str:

@@ -2,15 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 
 from contracts.jobs import JobFailure, JobState
 from contracts.speech import SAMPLE_RATE, PlannedVoice, SpeechFormat, SpeechOrder, Timing
 from contracts.values import Value
 from contracts.webhooks import Delivery
-
-WINDOW: Final = 4
-"""Parts of one text that are spoken at once."""
 
 
 class SpeechState(StrEnum):
@@ -30,6 +26,7 @@ class SpeechJob(Value):
         user_id: who asks, pays and owns the file.
         price: credits, held before an engine is called and settled when the file is there.
         round: 1 for the first run, 2 for the first retry, …
+        window: parts of the text that are spoken at once.
         heartbeat_seconds: after so long without a sign of life a worker counts as lost.
     """
 
@@ -39,6 +36,7 @@ class SpeechJob(Value):
     form: SpeechFormat
     price: int = 0
     round: int = 1
+    window: int = 4
     heartbeat_seconds: float = 60.0
 
 

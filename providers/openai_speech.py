@@ -73,11 +73,11 @@ class OpenAISpeech:
         Raises:
             ProviderFailure: by the table of ``providers.failures``.
         """
+        client = await self._connected()
         import openai  # noqa: PLC0415 - 0.6 s that only a worker with this tier pays
 
         from providers.sdk_client import without_answer  # noqa: PLC0415 - as above
 
-        client = await self._connected()
         try:
             async with asyncio.timeout(self._timeout):
                 size = await _receive(client, piece, target)

@@ -1,10 +1,10 @@
 """The engines that speak, as the settings name them."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from activities.speech_ports import Synthesizer
-from contracts.speech import SpeechOffer
+from contracts.speech import Piece, SpeechCapabilities, SpeechOffer, Spoken
 from contracts.speech_setup import SpeechSetup, names_of
 from contracts.voices import AZURE, GEMINI, KOKORO, LOCAL, OPENAI
 from providers import kokoro
@@ -19,6 +19,21 @@ from providers.openai_speech import OpenAISpeech
 from providers.process_pool import ProcessPool
 
 
+class Engine(Protocol):
+    """What speaks; see ``activities.speech_ports.Synthesizer``."""
+
+    @property
+    def provider(self) -> str:
+        """Name of the provider in attempts and logs."""
+
+    @property
+    def capabilities(self) -> SpeechCapabilities:
+        """What it takes and gives."""
+
+    async def synthesize(self, piece: Piece, target: Path) -> Spoken:
+        """Speak a part into a file of samples."""
+
+
 class Closable(Protocol):
     """What has connections or children."""
 
@@ -29,7 +44,7 @@ class Closable(Protocol):
 class Speaker(NamedTuple):
     """One tier: the engine, and what a plan is made of."""
 
-    engine: Synthesizer
+    engine: Engine
     offer: SpeechOffer
 
 
@@ -46,7 +61,7 @@ def speakers(
         azure: the credentials, with the circuits they have in transcription.
         close: is told of what has to be closed at the end.
     """
-    build: Mapping[str, Callable[[], Synthesizer]] = {
+    build: Mapping[str, Callable[[], Engine]] = {
         OPENAI: lambda: _openai(setup, close),
         AZURE: lambda: _azure(setup, azure(), close),
         GEMINI: lambda: _gemini(setup, close),
@@ -56,7 +71,7 @@ def speakers(
     return {name: _speaker(name, build[name](), setup) for name in setup.tiers}
 
 
-def _speaker(name: str, engine: Synthesizer, setup: SpeechSetup) -> Speaker:
+def _speaker(name: str, engine: Engine, setup: SpeechSetup) -> Speaker:
     offer = SpeechOffer(
         name=name,
         provider=engine.provider,
@@ -67,7 +82,7 @@ def _speaker(name: str, engine: Synthesizer, setup: SpeechSetup) -> Speaker:
     return Speaker(engine, offer)
 
 
-def _openai(setup: SpeechSetup, close: Callable[[Closable], object]) -> Synthesizer:
+def _openai(setup: SpeechSetup, close: Callable[[Closable], object]) -> Engine:
     vendor = OpenAISpeech(
         api_key=setup.openai_key.get_secret_value(),
         base_url=setup.openai_url,
@@ -77,9 +92,7 @@ def _openai(setup: SpeechSetup, close: Callable[[Closable], object]) -> Synthesi
     return vendor
 
 
-def _azure(
-    setup: SpeechSetup, speech: AzureSpeech, close: Callable[[Closable], object]
-) -> Synthesizer:
+def _azure(setup: SpeechSetup, speech: AzureSpeech, close: Callable[[Closable], object]) -> Engine:
     if setup.azure_word_times:
         return AzureSpeakingSdk(speech, host=setup.azure_host, timeout=setup.call_seconds)
 
@@ -91,7 +104,7 @@ def _azure(
     return vendor
 
 
-def _gemini(setup: SpeechSetup, close: Callable[[Closable], object]) -> Synthesizer:
+def _gemini(setup: SpeechSetup, close: Callable[[Closable], object]) -> Engine:
     vendor = GeminiSpeech(
         GeminiServer(setup.gemini_key.get_secret_value(), setup.gemini_url),
         model=setup.gemini_model,
@@ -101,7 +114,7 @@ def _gemini(setup: SpeechSetup, close: Callable[[Closable], object]) -> Synthesi
     return vendor
 
 
-def _kokoro(setup: SpeechSetup, close: Callable[[Closable], object]) -> Synthesizer:
+def _kokoro(setup: SpeechSetup, close: Callable[[Closable], object]) -> Engine:
     # A child holds the model: one of them, with room for it.
     pool = ProcessPool(workers=1, memory_bytes=kokoro.MEMORY_BYTES)
     close(pool)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 from contracts.costs import Metered, Prices
 from contracts.language_setup import GEMINI, OPENAI, LanguageSetup
 from contracts.models import ModelServer
+from contracts.speech_setup import SpeechSetup
 from contracts.storage_setup import StorageSetup
 from runtime.settings_azure import AzureSettings
 from runtime.settings_bounds import BudgetSettings
@@ -37,6 +38,7 @@ from runtime.settings_groups import (
 )
 from runtime.settings_language import LanguageSettings, SpeechEngineSettings
 from runtime.settings_services import ServiceSettings
+from runtime.settings_speech import SpeechSettings
 from runtime.settings_storage import StorageSettings
 from runtime.settings_values import TIERS, InvalidSetting
 
@@ -64,6 +66,7 @@ class Settings(BaseModel):
     azure: AzureSettings
     engines: SpeechEngineSettings
     language: LanguageSettings
+    speech: SpeechSettings
     costs: CostSettings
     events: EventSettings
     mail: MailSettings
@@ -126,6 +129,16 @@ class Settings(BaseModel):
         """The language models that are configured."""
         openai = self.transcription
         return self.language.setup(openai.openai_api_key, openai.openai_base_url)
+
+    @property
+    def speech_setup(self) -> SpeechSetup:
+        """The engines that speak."""
+        openai, gemini = self.transcription, self.language
+        return self.speech.setup(
+            openai=(openai.openai_api_key, openai.openai_base_url),
+            gemini=(gemini.gemini_api_key, gemini.gemini_base_url),
+            azure=bool(self.azure.speech_keys()),
+        )
 
     @property
     def prices(self) -> Prices:

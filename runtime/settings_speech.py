@@ -53,6 +53,13 @@ class SpeechSettings(Group):
         gt=0,
         description="how long a file lives that nobody listens to",
     )
+    parallel_parts: int = Field(
+        4,
+        validation_alias="SPEECH_PARALLEL_PARTS",
+        ge=1,
+        le=32,
+        description="parts of one text that are spoken at once",
+    )
     credits_per_1000: int = Field(
         0,
         validation_alias="SPEECH_CREDITS_PER_1000",

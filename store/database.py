@@ -35,6 +35,7 @@ from store.profiles import Profiles
 from store.reservations import Reservations
 from store.session import Opened, Session
 from store.spaces import Spaces
+from store.speech import Speech
 from store.told_events import ToldEvents
 from store.transcripts import Transcripts
 from store.turns import Turns
@@ -91,6 +92,7 @@ class Transaction:
         self.webhooks = Webhooks(session)
         self.webhook_messages = WebhookMessages(session)
         self.uploads = Uploads(session)
+        self.speech = Speech(session)
         self.usage = UsageSums(session)
         self.budgets = Budgets(session)
 

@@ -235,9 +235,13 @@ class Speech:
         row = await self._session.row(_REMOVE, own)
         if row is None:
             return None
-        parts = await self._session.rows(_REMOVE_PARTS, own)
-        keys = [row.key, *(part.key for part in parts)]
-        return tuple(OwnedKey(key=key, user_id=user_id) for key in keys if key is not None)
+        parts = await self.drop_parts(file_id, user_id)
+        return parts if row.key is None else (OwnedKey(key=row.key, user_id=user_id), *parts)
+
+    async def drop_parts(self, file_id: str, user_id: str) -> tuple[OwnedKey, ...]:
+        """Take the parts of a file out of sight; returns what was stored."""
+        rows = await self._session.rows(_REMOVE_PARTS, _own(file_id, user_id))
+        return tuple(OwnedKey(key=row.key, user_id=user_id) for row in rows)
 
     async def expired(self, *, limit: int) -> Sequence[tuple[str, str]]:
         """Ids and owners of files whose time is over, of everybody."""

@@ -14,7 +14,6 @@ with workflow.unsafe.imports_passed_through():
     from contracts.jobs import JobFailure, JobState
     from contracts.speech import PlannedVoice
     from contracts.speech_job import (
-        WINDOW,
         EndSpeech,
         Expired,
         JoinSpeech,
@@ -95,7 +94,7 @@ class SpeechWorkflow:
 
     async def _parts(self, job: SpeechJob, tier: PlannedTexts) -> None:
         """Every part that is missing, some at once; the first failure ends them all."""
-        window = asyncio.Semaphore(WINDOW)
+        window = asyncio.Semaphore(job.window)
 
         async def in_window(index: int) -> None:
             async with window:

@@ -44,7 +44,7 @@ _EVENT: Final = {
         },
     },
 }
-_STREAM: Final[dict[int | str, dict[str, Any]]] = {
+STREAM: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "Events `state`, `progress` and, at the end, `done`; `id` counts them from "
         "1. A comment is sent every 15 seconds.",
@@ -59,21 +59,21 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
     "/jobs/{job_id}/events",
     summary="Follow a job",
     response_class=EventSourceResponse,
-    responses=_STREAM,
+    responses=STREAM,
 )
 async def job_events(
     job_id: JobId, user: CurrentUser, needs: Needs, last_event_id: LastEventId = None
 ) -> Response:
     """Every event of the job from the first, or from `Last-Event-ID` on; ends after `done`."""
     job = await find_job(needs.database, job_id, user.id)
-    return _stream(needs, job, last_event_id)
+    return stream_of(needs, job, last_event_id)
 
 
 @router.get(
     "/memos/{memo_id}/events",
     summary="Follow a memo's job",
     response_class=EventSourceResponse,
-    responses=_STREAM,
+    responses=STREAM,
 )
 async def memo_events(
     memo_id: MemoId, user: CurrentUser, needs: Needs, last_event_id: LastEventId = None
@@ -85,10 +85,11 @@ async def memo_events(
         raise NotFound
     # Shared by a space: the job is the owner's.
     job = await find_job(needs.database, memo.job_id, memo.user_id)
-    return _stream(needs, job, last_event_id)
+    return stream_of(needs, job, last_event_id)
 
 
-def _stream(needs: Services, job: Job, last_event_id: str | None) -> Response:
+def stream_of(needs: Services, job: Job, last_event_id: str | None) -> Response:
+    """The events of a job, from the last one seen on; 204 when that was the end."""
     seen = min(_seen(last_event_id), job.event_seq)
     if job.state.final and seen == job.event_seq:
         return Response(status_code=204)

@@ -13,7 +13,6 @@ from sqlalchemy import event as sql_event
 from sse_starlette.sse import EventSourceResponse
 
 from api.event_feed import EventFeed
-from api.routes.events import _stream
 from contracts.errors import Unavailable
 from contracts.jobs import JobState, Step
 from store.database import Database, Transaction
@@ -123,7 +122,7 @@ async def test_a_comment_is_sent_every_fifteen_seconds(
     async with front.database.read() as tx:
         job = await tx.jobs.find(memo["jobId"], anna.id)
     assert job is not None
-    stream = _stream(front.services, job, None)
+    stream = stream_of(front.services, job, None)
     assert isinstance(stream, EventSourceResponse)
     assert stream.ping_interval == 15
 
