@@ -78,6 +78,7 @@ async def admit(request: Request, *, metered: bool = True) -> User:
     """
     services = await services_of(request)
     user = await _user_of(request.headers, services)
+    services.contacts.note(user.id, user.email)
     request.scope["state"]["user"] = user
     structlog.contextvars.bind_contextvars(user_id=user.id)
     if metered:

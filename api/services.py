@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from api.contacts import Contacts
 from api.dependencies import Jobs, Services
 from api.egress import Egress
 from api.event_feed import EventFeed
@@ -75,6 +76,7 @@ async def open_services(
             user_events=await stack.enter_async_context(
                 UserFeed(database, measures, settings.events.stream_seconds)
             ),
+            contacts=await stack.enter_async_context(Contacts(database)),
             measures=measures,
             limiter=_limiter(settings, stack),
             elsewhere=elsewhere,

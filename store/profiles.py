@@ -6,13 +6,21 @@ from typing import Any, Final
 from sqlalchemy import bindparam, select, update
 
 from contracts.profile import Profile
-from store.expressions import merged, unless_there
+from store.expressions import by_dialect, merged, unless_there
 from store.schema import profiles
 from store.session import Session
 
 _OWN: Final = profiles.c.user_id == bindparam("own_user")
 _FIND: Final = select(profiles).where(_OWN)
 _MAKE: Final = unless_there(profiles)
+_LEARN: Final = by_dialect(
+    profiles,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=[profiles.c.user_id],
+        set_={"email": insert.excluded.email, "updated_at": insert.excluded.updated_at},
+        where=profiles.c.email.is_(None),
+    ),
+)
 
 
 class Profiles:
@@ -25,6 +33,16 @@ class Profiles:
         """The user's profile; none before anything is known of them."""
         row = await self._session.row(_FIND, {"own_user": user_id})
         return None if row is None else Profile.model_validate(row._asdict())
+
+    async def learn_email(self, user_id: str, email: str) -> None:
+        """Keep an address of a user of whom none is kept; the row is made when it is not there."""
+        row = {
+            "user_id": user_id,
+            "email": email,
+            "app_settings": {},
+            "updated_at": self._session.now,
+        }
+        await self._session.run(_LEARN[self._session.dialect], row)
 
     async def change(
         self,
