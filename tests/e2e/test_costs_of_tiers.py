@@ -4,7 +4,8 @@ A number that grows here is a decision: say why in the commit that changes it, a
 ``docs/performance.md``.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -12,6 +13,9 @@ import pytest
 from temporalio.client import WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
+from contracts.costs import NOTHING, audio, tokens
+from contracts.jobs import Step
+from contracts.tiers import Attempt, AttemptOutcome
 from store.migrations import upgrade
 from tests import azurite as published
 from tests.azurite import Azurite
@@ -38,6 +42,7 @@ class Way(NamedTuple):
         faults: of the first region, the second, and OpenAI: fields of `Fault`.
         audio: suffix and seconds of the recording; ``silence`` has nothing in it.
         settings: further ones.
+        micros: what the calls that transcribed are estimated to cost, by the default prices.
     """
 
     tiers: str
@@ -48,6 +53,7 @@ class Way(NamedTuple):
     audio: tuple[str, float] = ("wav", 70)
     silence: bool = False
     settings: Mapping[str, Any] = {}
+    micros: int | None = 7_000
 
 
 CHUNKS: Final = "16 chunks"
@@ -58,15 +64,26 @@ WAYS: Final = {
     "converted": Way(
         FAST, "azure-fast-converted", 9, 39, ({"status": 415, "undone": True},), ("flac", 70)
     ),
-    "batch": Way("azure-batch", "azure-batch", 11, 38),
+    "batch": Way("azure-batch", "azure-batch", 11, 38, micros=3_500),
     "OpenAI": Way("openai", "openai", 7, 26),
-    "Gemini": Way("gemini", "gemini", 7, 26),
-    "silence, local": Way("local", "silence", 7, 32, audio=("wav", 8), silence=True),
+    "Gemini": Way("gemini", "gemini", 7, 26, micros=None),
+    "silence, local": Way("local", "silence", 7, 32, audio=("wav", 8), silence=True, micros=0),
     CHUNKS: Way(
-        "openai", "openai", 25, 140, audio=("mp3", 430), settings={"OPENAI_TRANSCRIPTION_MAX_MB": 1}
+        "openai",
+        "openai",
+        25,
+        140,
+        audio=("mp3", 430),
+        settings={"OPENAI_TRANSCRIPTION_MAX_MB": 1},
+        micros=None,
     ),
     "all tiers fail": Way(
-        "azure-fast,azure-fast-other-region,openai", "provider_busy", 10, 31, (DOWN, DOWN, DOWN)
+        "azure-fast,azure-fast-other-region,openai",
+        "provider_busy",
+        10,
+        31,
+        (DOWN, DOWN, DOWN),
+        micros=0,
     ),
 }
 
@@ -139,8 +156,31 @@ async def test_a_way_through_the_tiers_costs_what_the_table_says(
         except WorkflowFailureError as failure:
             ended = str(getattr(failure.cause, "type", failure.cause))
         counts = count(await handle.fetch_history())
+    async with site.database.read() as tx:
+        calls = await tx.attempts.list(job.job_id, job.user_id)
     await site.database.close()
+    check_bills(way, vendors, [call for call in calls if call.step == Step.TRANSCRIBE], seconds)
     assert ended == way.ends
     assert counts.actions == way.actions
     assert counts.events == way.events or (name == CHUNKS and counts.events < way.events)
     assert counts.largest_payload <= LARGEST_PAYLOAD
+
+
+def check_bills(way: Way, vendors: Vendors, calls: Sequence[Attempt], seconds: float) -> None:
+    """Seconds as they were sent, tokens as the vendor reported them, nothing for a refusal."""
+    refused = [call for call in calls if call.outcome is AttemptOutcome.FAILED]
+    heard = [call for call in calls if call.outcome is not AttemptOutcome.FAILED]
+    assert all(call.units == NOTHING and call.cost_micros == 0 for call in refused)
+    sent = [call.audio_milliseconds or 0 for call in heard]
+    if way.ends == "gemini":
+        [told] = [call["usage"] for call in vendors.gemini.calls if "bytes" in call]
+        read, wrote = told["promptTokenCount"], told["candidatesTokenCount"]
+        [only] = heard
+        assert only.units == audio(seconds).over(tokens(read, wrote))
+        assert only.cost_micros == math.floor(read * 1.5 + wrote * 9 + 0.5)
+    elif way.micros is None:  # chunks overlap where they had to be cut in the middle of speech
+        assert seconds * 1000 <= sum(sent) <= seconds * 1000 + 4000 * len(sent)
+        assert [call.cost_micros for call in heard] == [math.floor(ms / 10 + 0.5) for ms in sent]
+    else:
+        assert sent in ([], [seconds * 1000])
+        assert sum(call.cost_micros or 0 for call in heard) == way.micros
