@@ -143,18 +143,30 @@ class Settings(BaseModel):
     @property
     def prices(self) -> Prices:
         """What the configured tiers cost us, as far as it is known."""
-        heard, setup = Metered.TRANSCRIPTION, self.language_setup
-        hearing = {
-            OPENAI: self.transcription.openai_transcription_model,
-            GEMINI: self.engines.gemini_model,
+        written, spoken = self.language_setup, self.speech_setup
+        models: dict[Metered, dict[str, str]] = {
+            Metered.TRANSCRIPTION: {
+                OPENAI: self.transcription.openai_transcription_model,
+                GEMINI: self.engines.gemini_model,
+            },
+            Metered.LANGUAGE: {name: access.model for name, access in written.access.items()},
+            # A request may name another model of OpenAI's: no price of one model fits them.
+            Metered.SPEECH: {GEMINI: spoken.gemini_model},
         }
-        writing = {name: access.model for name, access in setup.access.items()}
-        found = {t: self.costs.rates(heard, t, hearing.get(t)) for t in self.tiers}
-        wrote = {t: self.costs.rates(Metered.LANGUAGE, t, writing.get(t)) for t in setup.tiers}
-        return Prices(
-            transcription={tier: rates for tier, rates in found.items() if rates is not None},
-            language={tier: rates for tier, rates in wrote.items() if rates is not None},
-        )
+        tiers = {
+            Metered.TRANSCRIPTION: self.tiers,
+            Metered.LANGUAGE: written.tiers,
+            Metered.SPEECH: spoken.tiers,
+        }
+        found = {
+            metered.value: {
+                name: rates
+                for name in names
+                if (rates := self.costs.rates(metered, name, models[metered].get(name))) is not None
+            }
+            for metered, names in tiers.items()
+        }
+        return Prices(**found)
 
     @property
     def model_servers(self) -> tuple[ModelServer, ...]:

@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode
 
 from contracts.costs import USD, Metered, Rates
 from contracts.language_setup import LANGUAGE_TIERS
+from contracts.voices import SPEECH_TIERS
 from runtime.settings_groups import Group
 from runtime.settings_values import TIERS
 
@@ -34,7 +35,9 @@ DEFAULTS: Final[Mapping[str, Rates]] = MappingProxyType(
         "gemini/gemini-3.8-flash": Rates(
             per_million_input_tokens=Decimal("1.50"), per_million_output_tokens=Decimal("9.00")
         ),
+        "speech:azure": Rates(per_million_characters=Decimal(15)),
         "whisper": _FREE,
+        "kokoro": _FREE,
         "local": _FREE,
     }
 )
@@ -61,9 +64,9 @@ def parse_prices(value: Any) -> Any:
 
 
 def _tier(name: str) -> str:
-    """``[transcription:|language:]tier[/model]``, as it is."""
+    """``[transcription:|language:|speech:]tier[/model]``, as it is."""
     metered, _, rest = name.rpartition(":") if name.partition(":")[0] in _BY_USE else ("", "", name)
-    known = _BY_USE.get(metered, {*TIERS, *LANGUAGE_TIERS})
+    known = _BY_USE.get(metered, {*TIERS, *LANGUAGE_TIERS, *SPEECH_TIERS})
     tier, slash, model = rest.partition("/")
     if tier not in known or (slash and not model):
         raise ValueError(f"{name!r} names no tier: there are {', '.join(sorted(known))}")
@@ -73,6 +76,7 @@ def _tier(name: str) -> str:
 _BY_USE: Final[Mapping[str, set[str]]] = {
     Metered.TRANSCRIPTION.value: set(TIERS),
     Metered.LANGUAGE.value: set(LANGUAGE_TIERS),
+    Metered.SPEECH.value: set(SPEECH_TIERS),
 }
 
 

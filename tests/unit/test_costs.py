@@ -153,7 +153,7 @@ def test_sums_keep_apart_what_is_nothing_and_what_is_not_known() -> None:
 WRONG_PRICES = {
     "[]": "JSON object",
     "{": "JSON object",
-    '{"azure": {"per_hour": 1}}': "'azure' names no tier",
+    '{"azur": {"per_hour": 1}}': "'azur' names no tier",
     '{"language:azure-fast": {"per_hour": 1}}': "names no tier",
     '{"gemini/": {"per_hour": 1}}': "names no tier",
     '{"gemini": {}}': "must be null or an object of",
@@ -189,6 +189,9 @@ FOR_MODEL = '{"openai": {"per_hour": 1}, "openai/gpt-transcribe": {"per_hour": 0
         ({}, "transcription", "openai", DEFAULTS["transcription:openai/gpt-transcribe"]),
         ({}, "language", "openai", DEFAULTS["language:openai/gpt-5.4-mini"]),
         ({}, "language", "local", DEFAULTS["local"]),
+        ({}, "speech", "local", DEFAULTS["local"]),
+        ({}, "speech", "openai", None),
+        ({"AZURE_SPEECH_KEY": "k"}, "speech", "azure", DEFAULTS["speech:azure"]),
         ({"OPENAI_LANGUAGE_MODEL": "another"}, "language", "openai", None),
         ({"VENDOR_PRICES": '{"openai": null}'}, "transcription", "openai", None),
         ({"VENDOR_PRICES": OWN}, "transcription", "gemini", Rates(per_hour=Decimal("0.1"))),
