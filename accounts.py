@@ -151,29 +151,6 @@ def credits() -> None:  # noqa: A001 - the command's name
 
 @credits.command()
 @data_option
-@click.option("--user", type=click.UUID, required=True, help="Who gets them.")
-@click.option("--amount", type=click.IntRange(min=1), required=True, help="How many.")
-@click.option("--reference", help="Grant once per reference [default: a new one each time].")
-def grant(data: Path | None, user: Any, amount: int, reference: str | None) -> None:
-    """Give a user credits and print the balance."""
-    import asyncio
-    from uuid import uuid4
-
-    settings = settings_of(data)
-    ledger_here(settings)
-
-    async def give() -> int:
-        async with migrated(settings) as database, database.write() as tx:
-            balance = await tx.credits.grant(
-                str(user), reference or f"cli-{uuid4()}", amount, "Granted by an operator"
-            )
-        return balance.credits
-
-    click.echo(asyncio.run(give()))
-
-
-@credits.command()
-@data_option
 @json_option
 def uncertain(*, data: Path | None, as_json: bool) -> None:
     """Print what the credits service may have reserved without our having heard of it."""

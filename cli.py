@@ -19,6 +19,7 @@ from accounts import (
     migrated,
     settings_of,
 )
+from ledger_commands import group as ledger
 from webhook_commands import webhooks
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def voicekeep() -> None:
     """Durable voice jobs: every memo is one Temporal workflow."""
 
 
-for group in (*GROUPS, webhooks):
+# Those of `ledger_commands.py` hang in the group of credits.
+for group in (*GROUPS, ledger, webhooks):
     voicekeep.add_command(group)
 
 

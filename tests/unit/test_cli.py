@@ -24,6 +24,9 @@ COMMANDS = (
     "send",
     "token",
     "credits grant",
+    "credits refund",
+    "credits balance",
+    "credits transactions",
     "webhooks endpoints",
     "webhooks list",
     "webhooks show",
@@ -168,6 +171,28 @@ async def test_usage_is_printed_for_operators_with_what_is_not_known_beside_it(
     assert found["from"] < found["to"] == day["key"]
     refused = voicekeep("usage", "--from", "2020-01-01", data=tmp_path)
     assert (refused.returncode, "400 days" in refused.stderr) == (1, True)
+
+
+def test_credits_are_granted_shown_and_given_back(tmp_path: Path) -> None:
+    voicekeep("migrate", data=tmp_path)
+    order = ("credits", "grant", *OF_USER, "--amount", "5", "--reference", "order-1", "--json")
+    granted = json.loads(voicekeep(*order, data=tmp_path).stdout)
+    assert (granted["credits"], granted["totalEarned"]) == (155, 155)
+    assert voicekeep("credits", "balance", *OF_USER, data=tmp_path).stdout == "155\n"
+    ledger = ("credits", "transactions", *OF_USER, "--limit", "1")
+    page = json.loads(voicekeep(*ledger, "--json", data=tmp_path).stdout)
+    [entry] = page["transactions"]
+    assert (entry["kind"], entry["amount"], entry["userId"]) == ("grant", 5, USER)
+    more = (*ledger, "--cursor", page["nextCursor"])
+    assert "grant        150" in voicekeep(*more, data=tmp_path).stdout
+    case = ("credits", "refund", *OF_USER, "--amount", "1", "--reference", "case-1")
+    refused = voicekeep(*case, data=tmp_path)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "0 credits were spent" in refused.stderr
+    nowhere = voicekeep("credits", "balance", "--space", USER, data=tmp_path)
+    assert (nowhere.returncode, nowhere.stderr) == (1, "voicekeep: There is no such space\n")
+    nobody = voicekeep("credits", "balance", data=tmp_path)
+    assert (nobody.returncode, "--user or --space" in nobody.stderr) == (2, True)
 
 
 def test_keys_are_drawn_listed_and_revoked(tmp_path: Path) -> None:
