@@ -121,6 +121,16 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield World(up, ready, client, vendor, host, receiver, planted)
 
 
+async def use_a_key(world: World) -> None:
+    """An API key that works, and one letter of it changed."""
+    asked, once = {"name": "Import", "scopes": ["memos:read"]}, {"Idempotency-Key": "key"}
+    key = (await world.ask("POST", "api-keys", 201, json=asked, headers=once))["key"]
+    world.planted.add(key)
+    for shown, status in ((key, 200), (key[:-1] + "?", 401), (key[::-1], 401)):
+        await world.ask("GET", "memos", status, headers={"Authorization": f"Bearer {shown}"})
+    world.planted |= {key[:-1], key[::-1]}
+
+
 async def live(world: World, folder: Path) -> str:
     """A memo by a signed address with all its webhooks, a question, a memo that fails; its job."""
     hook = {"url": f"{world.receiver.wire.url}/hook?token={HOOK}"}
@@ -128,6 +138,7 @@ async def live(world: World, folder: Path) -> str:
     made = await world.ask("POST", "webhook-endpoints", 201, json=hook, headers=once)
     world.planted.add(made["secret"])
     world.receiver.secret = made["secret"]
+    await use_a_key(world)
     recording = make(folder / "tone.wav", 20)
     path = world.host.put("tone.wav", recording.read_bytes(), secret=SIGNATURE)
     world.vendor.fault(call="audio/transcriptions", pattern="harbour", becomes=SPOKEN)
