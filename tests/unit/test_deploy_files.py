@@ -55,6 +55,7 @@ def test_the_image_holds_every_package_and_nothing_else_of_the_checkout() -> Non
         "engines.py",
         "accounts.py",
         "ledger_commands.py",
+        "webhook_commands.py",
         "cli.py",
     }
     dockerfile = (ROOT / "Dockerfile").read_text()
