@@ -29,6 +29,11 @@ POINTS = [
     pytest.param("settle", "inside", marks=pytest.mark.slow),
     pytest.param("end", "inside", marks=pytest.mark.slow),
     pytest.param("end", "after", marks=pytest.mark.slow),
+    *(
+        pytest.param(step, str(place), marks=pytest.mark.slow)
+        for step, places in (("settle", 7), ("end", 5), ("deliver_webhooks", 4))
+        for place in range(2, places + 1)
+    ),
 ]
 
 

@@ -1,11 +1,12 @@
 """The real worker, which kills itself once at a chosen point of a chosen activity.
 
-    python -m tests.faults.dying_worker ACTIVITY before|inside|recording|after
+    python -m tests.faults.dying_worker ACTIVITY before|inside|recording|after|NUMBER
 
 ``before``: the activity was given out and has done nothing. ``inside``: its first transaction is
 written and not committed. ``recording``: its second one, so what a vendor answered is lost.
-``after``: its effect is there and Temporal does not know. A file in the
-data folder remembers that it died, so the next process at the same point lives.
+``after``: its effect is there and Temporal does not know. A number: before that statement or commit
+of it (``mortality.py``). A file in the data folder remembers that it died, so the next process at
+the same point lives.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, NoReturn, get_type_hints
 
 from temporalio import activity
 
@@ -27,6 +28,7 @@ from runtime.settings import Settings, load
 from runtime.temporal import connect
 from runtime.temporal_jobs import TemporalJobs
 from store.database import Database, Transaction
+from tests.faults.mortality import Fate, doomed, killing, make_mortal
 
 INSIDE = {"inside": 1, "recording": 2}
 """In which transaction of the activity death comes."""
@@ -41,6 +43,15 @@ class Death:
     def __init__(self, folder: Path) -> None:
         self._mark = folder / "died"
 
+    @property
+    def came(self) -> bool:
+        return self._mark.exists()
+
+    @property
+    def strikes(self) -> Callable[[], NoReturn]:
+        """For who counts effects."""
+        return killing(self._mark)
+
     def comes(self) -> None:
         if not self._mark.exists():
             self._mark.touch()
@@ -53,6 +64,7 @@ class DyingDatabase(Database):
     def __init__(self, settings: Settings, death: Death) -> None:
         super().__init__(settings.database_url, starting_credits=150)
         self._death = death
+        make_mortal(self)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Transaction]:
@@ -77,6 +89,9 @@ def dying(method: Callable[..., Any], when: str, death: Death) -> Callable[..., 
         if lives > 0:
             armed.set([])
             return await method(*orders)
+        if when.isdecimal() and not death.came:
+            with doomed(Fate(int(when), death.strikes)):
+                return await method(*orders)
         if when == "before":
             death.comes()
         armed.set([INSIDE[when]] if when in INSIDE else [])
