@@ -134,7 +134,7 @@ def api(fd: int | None, data: Path | None) -> None:
 
     settings = settings_of(data, serving=True)
     app = create_app(settings, elsewhere=credits_service(settings))
-    serve(app, settings.server, descriptor=fd)
+    serve(app, settings.server, settings.connections, descriptor=fd)
 
 
 @voicekeep.command()

@@ -16,6 +16,7 @@ from api.description import DESCRIPTION, TAGS, VERSION, describe
 from api.errors import on_failure, on_invalid_request
 from api.measures import Measures
 from api.middleware import REQUEST_ID_HEADER, RequestContext
+from api.patience import Patience
 from api.ports import CreditsElsewhere
 from api.routes import ROUTERS
 from api.tus import ANSWER_HEADERS, REQUEST_HEADERS
@@ -74,7 +75,11 @@ def create_app(
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
         lifespan=lifespan,
-        middleware=[_cors(settings), Middleware(RequestContext, measures=measures)],
+        middleware=[
+            _cors(settings),
+            Middleware(RequestContext, measures=measures),
+            Middleware(Patience, bounds=settings.connections),
+        ],
         exception_handlers={
             Failure: on_failure,
             RequestValidationError: on_invalid_request,

@@ -19,7 +19,7 @@ from contracts.models import ModelServer
 from contracts.speech_setup import SpeechSetup
 from contracts.storage_setup import StorageSetup
 from runtime.settings_azure import AzureSettings
-from runtime.settings_bounds import BudgetSettings
+from runtime.settings_bounds import BudgetSettings, ConnectionSettings
 from runtime.settings_costs import CostSettings
 from runtime.settings_egress import EgressSettings
 from runtime.settings_events import EventSettings, MailSettings
@@ -51,6 +51,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     server: ServerSettings
+    connections: ConnectionSettings
     limits: LimitSettings
     budgets: BudgetSettings
     credits: CreditSettings

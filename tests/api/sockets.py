@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import uvicorn
 
+from runtime.serve import configuration
 from tests.api.front import Front, opened
 
 
@@ -19,7 +20,8 @@ async def served(data_dir: Path, **overrides: Any) -> AsyncIterator[tuple[Front,
     async with opened(data_dir, **overrides) as front:
         # By its descriptor the socket knows that it speaks TCP, so asyncio sends without delay.
         listening = socket.socket(fileno=socket.create_server(("127.0.0.1", 0)).detach())
-        config = uvicorn.Config(front.app, lifespan="off", log_config=None, access_log=False)
+        settings = front.settings
+        config = configuration(front.app, settings.server, settings.connections, lifespan="off")
         server = uvicorn.Server(config)
         # Signals stay with pytest.
         serving = asyncio.create_task(server._serve(sockets=[listening]))
