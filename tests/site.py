@@ -83,7 +83,7 @@ class Site:
 
     async def memo(self, audio: Path | None, **fields: object) -> MemoJob:
         """Write a memo's rows as the API does, with its file in storage when there is one."""
-        memo_id, user_id = str(uuid.uuid4()), str(uuid.uuid4())
+        memo_id, user_id = str(uuid.uuid4()), str(fields.get("user_id", uuid.uuid4()))
         suffix = audio.suffix if audio else ".m4a"
         job = MemoJob(
             job_id=ids.memo_job(memo_id),
