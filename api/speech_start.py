@@ -1,6 +1,7 @@
 """Starts the job of a text that is to be read aloud, by ``job_start``: once for equal requests."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ from api.job_start import Entered, JobStart, check_credits
 from api.shapes.speech import SpeechStarted, SpeechView
 from contracts.errors import NotFound
 from contracts.ids import SPEECH, speech_job
-from contracts.jobs import LONGEST_JOB_SECONDS, StaleJob
+from contracts.jobs import LONGEST_JOB_SECONDS, JobState, StaleJob
 from contracts.pricing import speech_price
 from contracts.speech import SpeechOrder
 from contracts.speech_job import SpeechFile, SpeechJob, SpeechState
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from store.database import Transaction
 
 CREATED: Final = 201
+USE_EVERY_SECONDS: Final = 60.0
+"""A file that was asked for a moment ago is not written down as used again."""
 
 
 class SpeechStart:
@@ -40,6 +43,9 @@ class SpeechStart:
         """
         check_names(self._services.settings.speech_setup, order.voice, order.model)
 
+        if key is None and (there := await self._there(user_id, order)) is not None:
+            return there
+
         async def enter(tx: "Transaction") -> Entered:
             return await self._enter(tx, user_id, order)
 
@@ -49,6 +55,18 @@ class SpeechStart:
         if file is None:
             raise NotFound
         return file
+
+    async def _there(self, user_id: str, order: SpeechOrder) -> SpeechFile | None:
+        """The file, when nothing has to be written: most requests for one that there is."""
+        async with self._services.database.read() as tx:
+            file = await tx.speech.of_content(user_id, order.content_hash)
+            if file is None or file.state is SpeechState.FAILED:
+                return None
+            if file.state is SpeechState.GENERATING:
+                state = await tx.jobs.state(file.job_id, user_id)
+                return file if state is JobState.RUNNING else None
+        fresh = (datetime.now(UTC) - file.used_at).total_seconds() < USE_EVERY_SECONDS
+        return file if fresh else None
 
     async def _enter(self, tx: "Transaction", user_id: str, order: SpeechOrder) -> Entered:
         keep = self._settings.keep_seconds

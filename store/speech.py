@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Row, and_, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import Row, and_, bindparam, delete, func, literal, select, tuple_, update
 
 from contracts.audio import OwnedKey
 from contracts.paging import Cursor
 from contracts.speech import SpeechOrder, Timing
 from contracts.speech_job import KeptPart, SpeechFile, SpeechReady, SpeechState, SpeechUsage
-from store.columns import Moment
+from store.columns import Id, Moment
 from store.expressions import unless_there
 from store.session import Session
 from store.speech_tables import speech_files, speech_parts
 
-USE_EVERY_SECONDS: Final = 60.0
+USE_EVERY_SECONDS: Final = 30.0
 """A file that is read in many pieces is not written down as used by each."""
 
 _FILE: Final = speech_files.c
@@ -167,7 +167,9 @@ class Speech:
         )
         if after is not None:
             place = tuple_(_FILE.created_at, _FILE.id)
-            statement = statement.where(place < tuple_(after.created_at, after.id))
+            statement = statement.where(
+                place < tuple_(literal(after.created_at, Moment), literal(after.id, Id))
+            )
         rows = await self._session.rows(statement)
         return [file for row in rows if (file := _file(row)) is not None]
 

@@ -118,9 +118,15 @@ async def delete_speech(speech_id: SpeechId, user: CurrentUser, needs: Needs) ->
     return SpeechDeleted()
 
 
-@polled.api_route(
+@polled.head(
     "/speech/{speech_id}/audio",
-    methods=["GET", "HEAD"],
+    operation_id="head_speech_audio",
+    summary="Length and version of the audio",
+    response_class=Response,
+    responses=_AUDIO,
+)
+@polled.get(
+    "/speech/{speech_id}/audio",
     summary="Listen to a text",
     response_class=Response,
     responses=_AUDIO,

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, StringConstraints
 
-from api.shapes.fields import EXAMPLE_MEMO, EXAMPLE_TIME, Answer, Body, Omittable, example
+from api.shapes.fields import EXAMPLE_MEMO, EXAMPLE_TIME, Answer, Body, Omittable, Part, example
 from api.shapes.memos import Language
 from contracts.speech import MAX_SPEED, MIN_SPEED, SpeechFormat, SpeechOrder, Timing
 from contracts.speech_job import SpeechFile, SpeechState
@@ -62,14 +62,14 @@ class NewSpeech(Body):
         )
 
 
-class SpeechError(Answer):
+class SpeechError(Part):
     """Why it could not be made."""
 
     code: str
     message: str
 
 
-class SpeechView(Answer):
+class SpeechView(Part):
     """A text that is read aloud."""
 
     id: str = Field(examples=[EXAMPLE_MEMO])
@@ -122,14 +122,12 @@ class SpeechView(Answer):
 class SpeechStarted(Answer):
     """One text; its job runs, or its audio is there."""
 
-    success: bool = True
     speech: SpeechView
 
 
 class SpeechList(Answer):
     """A page of them, newest first."""
 
-    success: bool = True
     speech: list[SpeechView]
     next_cursor: str | None = Field(description="For the next page; none: this is the last.")
 
@@ -137,7 +135,6 @@ class SpeechList(Answer):
 class SpeechDeleted(Answer):
     """It is gone for every reader."""
 
-    success: bool = True
     deleted: bool = True
 
 
@@ -148,7 +145,7 @@ class TimingFormat(StrEnum):
     VTT = "vtt"
 
 
-class TimingView(Answer):
+class TimingView(Part):
     """When something is said; seconds from the beginning of the audio."""
 
     kind: str = Field(description="`word` or `sentence`.")
@@ -170,5 +167,4 @@ class TimingView(Answer):
 class Timings(Answer):
     """All of one text, in order."""
 
-    success: bool = True
     timings: list[TimingView] = Field(description="Empty where the engine does not tell.")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from contracts.api_keys import MEMOS, Access, Environment, Scope, draw_key
+from contracts.api_keys import MEMOS, READ_ALOUD, Access, Environment, Scope, draw_key
 from tests.api.front import API, Front, User
 
 READING: Final = {"GET", "HEAD", "OPTIONS"}
@@ -20,6 +20,7 @@ WANTED: Final[Mapping[str, Access]] = {
     "jobs": MEMOS,
     "events": MEMOS,
     "batch-metadata": MEMOS,
+    "speech": READ_ALOUD,
     "uploads": one(Scope.MEMOS_WRITE),
     "credits": one(Scope.CREDITS_READ),
     "usage": one(Scope.CREDITS_READ),

@@ -62,6 +62,15 @@ none    former  key-    svc-    cron-
 401 404 404 404 403 200 401 401 401 401  PATCH /api/v1/blueprints/{blueprint_id}
 401 404 404 404 403 200 401 401 401 401  DELETE /api/v1/blueprints/{blueprint_id}
 
+401 201 201 201 403 201 401 401 401 401  POST /api/v1/speech
+401 200 200 200 403 200 401 401 401 401  GET /api/v1/speech
+401 404 404 404 403 200 401 401 401 401  GET /api/v1/speech/{speech_id}
+401 404 404 404 403 200 401 401 401 401  DELETE /api/v1/speech/{speech_id}
+401 404 404 404 403 200 401 401 401 401  GET /api/v1/speech/{speech_id}/audio
+401 404 404 404 403 200 401 401 401 401  HEAD /api/v1/speech/{speech_id}/audio
+401 404 404 404 403 200 401 401 401 401  GET /api/v1/speech/{speech_id}/timings
+401 404 404 404 403 204 401 401 401 401  GET /api/v1/speech/{speech_id}/events
+
 401 404 404 404 403 200 401 401 401 401  GET /api/v1/jobs/{job_id}
 401 404 404 404 403 409 401 401 401 401  POST /api/v1/jobs/{job_id}/cancel
 401 404 404 404 403 204 401 401 401 401  GET /api/v1/jobs/{job_id}/events

@@ -12,6 +12,7 @@ from contracts.blueprint import PromptDraft
 from contracts.jobs import JobState
 from contracts.memory import NewMemory
 from tests.api.front import Front, User, settings_for, wav
+from tests.api.reading import spoken
 from tests.api.uploading import begin
 from tests.fakes.ports import part
 
@@ -32,6 +33,7 @@ HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
     # What has been told already: a stream that is allowed ends at once.
     "GET /api/v1/memos/{memo_id}/events": {"Last-Event-ID": "999"},
     "GET /api/v1/jobs/{job_id}/events": {"Last-Event-ID": "999"},
+    "GET /api/v1/speech/{speech_id}/events": {"Last-Event-ID": "999"},
 }
 SPENT: Final = {"operation": "EXPORT", "amount": 1, "description": "A book"}
 GIVEN: Final = {
@@ -56,6 +58,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "PATCH /api/v1/memories/{memory_id}": {"title": SECRET},
     "POST /api/v1/blueprints": {"name": {"en": "Meeting"}},
     "PATCH /api/v1/blueprints/{blueprint_id}": {"isPublic": False},
+    "POST /api/v1/speech": {"text": "Read me."},
     "POST /api/v1/uploads": {"filename": "a.wav", "mediaType": "audio/wav", "bytes": 9},
     "POST /api/v1/credits/check": {"operation": "EXPORT", "amount": 1},
     "POST /api/v1/credits/consume": SPENT,
@@ -134,7 +137,9 @@ async def addressed(front: Front, user: User) -> dict[str, str]:
     sent = await front.ask("POST", f"webhook-endpoints/{endpoint_id}/test", user)
     begun = await begin(front, user, len(wav()))
     drawn = (await front.ask("POST", "api-keys", user, json=API_KEY)).json()
+    read = await spoken(front, user, text=SECRET)
     return {
+        "speech_id": read["id"],
         "api_key_id": drawn["apiKey"]["id"],
         "endpoint_id": endpoint_id,
         "message_id": sent.json()["messageId"],
