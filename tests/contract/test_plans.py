@@ -31,6 +31,7 @@ from tests.contract import (
     event_life,
     outside_life,
     reservation_life,
+    space_life,
     webhook_life,
 )
 from tests.contract.api_key_life import api_key_rows, live_through_api_keys
@@ -120,7 +121,8 @@ def rows_of(number: int) -> Iterator[tuple[Table, dict[str, Any]]]:
     yield schema.profiles, {"user_id": user, "app_settings": {}, "updated_at": at}
     yield schema.memo_counts, {"user_id": user, "memos": 1}
     yield ledger.credit_accounts, {
-        "account_id": user, "balance": 150, "held": 0, "total_earned": 150, "total_spent": 0, **times
+        "account_id": user, "balance": 150, "held": 0, "total_earned": 150, "total_spent": 0,
+        **times,
     }  # fmt: skip
     yield ledger.credit_holds, {
         "key": f"{job}:hold", "user_id": user, "job_id": job, "amount": 2, "charged": 2,
@@ -332,7 +334,7 @@ WITHOUT_OWNER = {
 def has_owner(statement: str) -> bool:
     every = WITHOUT_OWNER | webhook_life.WITHOUT_OWNER | outside_life.WITHOUT_OWNER
     every |= event_life.WITHOUT_OWNER | cost_life.WITHOUT_OWNER
-    every |= api_key_life.WITHOUT_OWNER | reservation_life.WITHOUT_OWNER
+    every |= space_life.WITHOUT_OWNER | api_key_life.WITHOUT_OWNER | reservation_life.WITHOUT_OWNER
     return (
         statement.startswith("INSERT")
         or "user_id = " in statement
@@ -404,6 +406,7 @@ async def test_no_statement_of_a_memos_life_reads_a_whole_table(
         await live_through_everything(database, OWNER if "owner" in who else user)
         async with database.write() as tx:
             await live_through_webhooks(tx, OWNER if "owner" in who else user, NOW)
+            await space_life.live_through_spaces(tx, OWNER if "owner" in who else user)
             await live_through_events(tx, OWNER if "owner" in who else user)
             await live_through_costs(tx, OWNER if "owner" in who else user, NOW)
             await live_through_api_keys(tx, OWNER if "owner" in who else user)
