@@ -16,6 +16,8 @@ from accounts import data_option, json_option, ledger_here, migrated, settings_o
 if TYPE_CHECKING:
     from contracts.credits import Balance
 
+__all__ = ["group"]
+
 MOST_ROWS = 1000
 
 
