@@ -1,4 +1,3 @@
-import os
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -78,7 +77,7 @@ async def test_a_changed_payload_is_not_opened(at: int) -> None:
         await codec.decode([sealed])
 
 
-@pytest.mark.parametrize("data", [b"", b"short", os.urandom(11), os.urandom(27)])
+@pytest.mark.parametrize("data", [b"", b"short", bytes(range(11)), bytes(range(27))])
 async def test_a_payload_that_was_cut_off_is_not_opened(data: bytes) -> None:
     [sealed] = await AesGcmCodec([NEW]).encode([payload()])
     sealed.data = data
