@@ -13,10 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from contextlib import AsyncExitStack
 
-    from activities.notification_ports import Notifier
-    from providers.remote_credits import RemoteCredits
     from runtime.settings import Settings
     from store.database import Database
 
@@ -61,19 +58,6 @@ async def migrated(settings: "Settings") -> "AsyncIterator[Database]":
         await database.close()
 
 
-def credits_service(settings: "Settings") -> "RemoteCredits | None":
-    """The service that keeps the credits of users; none: the ledger does."""
-    services = settings.services
-    if services.mana_credits_url is None:
-        return None
-    from pydantic import SecretStr
-
-    from providers.remote_credits import RemoteCredits
-
-    key = services.service_key or SecretStr("")
-    return RemoteCredits(services.mana_credits_url, key, settings.mail.app_id)
-
-
 async def credits_probe(settings: "Settings") -> str:
     """How the service that keeps the credits is, for `voicekeep doctor`.
 
@@ -84,6 +68,7 @@ async def credits_probe(settings: "Settings") -> str:
     from uuid import UUID
 
     from contracts.errors import Unavailable
+    from engines import credits_service
     from runtime.doctor import NotInUse
 
     service = credits_service(settings)
@@ -115,33 +100,6 @@ def ledger_here(settings: "Settings") -> None:
             "MANA_CREDITS_URL names a service that keeps the credits: change them there",
             code="credits_elsewhere",
         )
-
-
-def open_notifier(settings: "Settings", stack: "AsyncExitStack") -> "Notifier":
-    """The way out for mail: the notification service, else the mail server, else none."""
-    mail = settings.mail
-    if mail.notify_url is not None:
-        from providers.mana_notify import ManaNotify
-
-        service = ManaNotify(mail.notify_url, settings.services.service_key, mail.app_id)
-        stack.push_async_callback(service.aclose)
-        return service
-    if mail.smtp_host is not None:
-        from providers.smtp_mail import SmtpMail, SmtpSetup, SmtpTls
-
-        setup = SmtpSetup(
-            host=mail.smtp_host,
-            port=mail.smtp_port,
-            sender=mail.smtp_from,
-            tls=SmtpTls(mail.smtp_tls),
-            username=mail.smtp_username,
-            password=mail.smtp_password,
-            seconds=mail.smtp_timeout_seconds,
-        )
-        return SmtpMail(setup)
-    from providers.mail_log import MailLog
-
-    return MailLog()
 
 
 @click.group()
@@ -216,6 +174,7 @@ def test_mail(data: Path | None, to: str) -> None:
 
     from activities.notifications import Postman
     from contracts.notifications import Mail, NotificationKind, NotificationState, Posted, checked
+    from engines import open_notifier
 
     settings = settings_of(data)
     mail = checked(

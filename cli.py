@@ -13,7 +13,6 @@ import click
 from accounts import (
     GROUPS,
     credits_probe,
-    credits_service,
     data_option,
     json_option,
     migrated,
@@ -133,7 +132,12 @@ def api(fd: int | None, data: Path | None) -> None:
     from runtime.serve import serve
 
     settings = settings_of(data, serving=True)
-    app = create_app(settings, elsewhere=credits_service(settings))
+    elsewhere = None
+    if settings.services.mana_credits_url is not None:
+        from engines import credits_service
+
+        elsewhere = credits_service(settings)
+    app = create_app(settings, elsewhere=elsewhere)
     serve(app, settings.server, settings.connections, descriptor=fd)
 
 
@@ -234,7 +238,7 @@ def check(names: tuple[str, ...], audio: Path, data: Path | None) -> None:
     import asyncio
     import sys
 
-    from engines import try_tiers
+    from provider_checks import try_tiers
     from providers.openai_models import announced
 
     async def each() -> bool:

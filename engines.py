@@ -1,26 +1,21 @@
 """The engines the settings name: what works on recordings and on words, closed with the worker."""
 
-import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final, NamedTuple
-from uuid import uuid4
+from typing import Final
+
+from pydantic import SecretStr
 
 from activities.batch import BatchEngine
 from activities.language_ports import LanguageModel
+from activities.notification_ports import Notifier
 from activities.ports import MediaTools, Transcriber, VoiceActivity
 from activities.speech_ports import Joiner, LanguageGuess
-from contracts.audio import AudioFacts, as_converted
-from contracts.batch import staging_key
-from contracts.errors import InvalidInput, ProviderFailure
 from contracts.outside import EXTERNAL
-from contracts.signatures import CONTAINERS
-from contracts.tiers import PlannedTier, TierOffer, plan
-from contracts.transcript import TranscriptPart, join_parts
+from contracts.tiers import TierOffer
 from providers.azure_batch import AzureBatch, BatchOptions
 from providers.azure_blob_staging import AzureBlobStaging
 from providers.azure_fast import AzureFast, FastOptions
@@ -30,10 +25,14 @@ from providers.gemini_client import GeminiServer
 from providers.gemini_transcription import GeminiTranscription
 from providers.language_guess import LanguageGuesser
 from providers.language_setup import language_chain
+from providers.mail_log import MailLog
+from providers.mana_notify import ManaNotify
 from providers.media_tools import MediaTools as Tools
 from providers.openai_transcription import OpenAITranscription
 from providers.pocketsphinx import Pocketsphinx
 from providers.process_pool import ProcessPool
+from providers.remote_credits import RemoteCredits
+from providers.smtp_mail import SmtpMail, SmtpSetup, SmtpTls
 from providers.speech_join import SpeechJoiner
 from providers.speech_setup import Speaker, speakers
 from providers.whisper import MEMORY_BYTES as WHISPER_MEMORY_BYTES
@@ -42,7 +41,6 @@ from runtime.names import Names
 from runtime.settings import Settings
 
 AZURE_BATCH: Final = "azure-batch"
-CHECK_PAUSE_SECONDS: Final = 5.0
 MEGABYTE: Final = 1_000_000
 """As Azure counts its limits."""
 
@@ -264,97 +262,31 @@ class Tiers:
         return Whisper(pool, model)
 
 
-class Tried(NamedTuple):
-    """What came of one tier, for a person.
-
-    Attributes:
-        seconds: the call took.
-        failure: why there is no text.
-    """
-
-    tier: str
-    provider: str
-    seconds: float
-    text: str = ""
-    failure: str = ""
+def credits_service(settings: Settings) -> RemoteCredits | None:
+    """The service that keeps the credits of users; none: the ledger does."""
+    services = settings.services
+    if services.mana_credits_url is None:
+        return None
+    key = services.service_key or SecretStr("")
+    return RemoteCredits(services.mana_credits_url, key, settings.mail.app_id)
 
 
-async def try_tiers(settings: Settings, names: Sequence[str], audio: Path) -> AsyncIterator[Tried]:
-    """Send one recording to each tier in turn, with no job and no charge.
-
-    Args:
-        names: of the tiers; none: all that are configured.
-
-    Raises:
-        InvalidInput: a name that is not configured.
-        UnsupportedMedia, MediaRejected: the recording is none.
-    """
-    unknown = set(names) - (set(settings.tiers) - {EXTERNAL})
-    if unknown:
-        raise InvalidInput(f"Not configured: {', '.join(sorted(unknown))}", code="unknown_tier")
-    async with AsyncExitStack() as stack:
-        engines = await open_engines(settings, stack)
-        folder = await stack.enter_async_context(engines.tools.workspace())
-        recording = _Recording(engines.tools, audio, folder / "audio.wav")
-        facts = await engines.tools.probe(audio)
-        offers = engines.offers(settings.transcription.vendor_call_timeout_seconds)
-        for tier in plan(facts, (), offers):
-            if tier.name in (names or settings.tiers) and not tier.outside:
-                yield await _tried(engines, tier, *await recording.for_tier(tier, facts))
-
-
-class _Recording:
-    """The file as a tier takes it, converted at most once."""
-
-    def __init__(self, tools: MediaTools, original: Path, converted: Path) -> None:
-        self._tools = tools
-        self._original = original
-        self._converted = converted
-
-    async def for_tier(self, tier: PlannedTier, facts: AudioFacts) -> tuple[Path, AudioFacts]:
-        if not tier.convert:
-            return self._original, facts
-        if not self._converted.exists():
-            await self._tools.convert(
-                self._original,
-                self._converted,
-                facts,
-                max_seconds=facts.seconds + 1,
-                progress=lambda _: None,
-            )
-        return self._converted, as_converted(facts, self._converted.stat().st_size)
-
-
-async def _tried(engines: Engines, tier: PlannedTier, path: Path, facts: AudioFacts) -> Tried:
-    began = time.monotonic()
-    try:
-        batch = engines.batches.get(tier.name)
-        if batch is None:
-            stream = engines.transcribers[tier.name].transcribe(
-                path, facts, languages=(), diarization=True, after=0.0
-            )
-            parts = [part async for part in stream]
-        else:
-            parts = [await _in_batch(batch, path, facts)]
-    except ProviderFailure as failure:
-        seconds = time.monotonic() - began
-        return Tried(tier.name, tier.provider, seconds, failure=f"{failure.code}: {failure}")
-    text = join_parts(parts, facts.seconds).text
-    return Tried(tier.name, tier.provider, time.monotonic() - began, text=text)
-
-
-async def _in_batch(engine: BatchEngine, path: Path, facts: AudioFacts) -> TranscriptPart:
-    operation = f"check-{uuid4()}"
-    kind = CONTAINERS[facts.container]
-    key = staging_key(operation, kind.extension)
-    url = await engine.staging.stage(key, path, media_type=kind.media_type)
-    try:
-        job = await engine.transcriber.submit(operation, url, facts, languages=(), diarization=True)
-        try:
-            while not (state := await engine.transcriber.state(job)).done:  # noqa: ASYNC110 - a vendor
-                await asyncio.sleep(state.retry_after or CHECK_PAUSE_SECONDS)
-            return await engine.transcriber.results(job, facts, languages=())
-        finally:
-            await engine.transcriber.delete(job)
-    finally:
-        await engine.staging.remove(key)
+def open_notifier(settings: Settings, stack: AsyncExitStack) -> Notifier:
+    """The way out for mail: the notification service, else the mail server, else none."""
+    mail = settings.mail
+    if mail.notify_url is not None:
+        service = ManaNotify(mail.notify_url, settings.services.service_key, mail.app_id)
+        stack.push_async_callback(service.aclose)
+        return service
+    if mail.smtp_host is not None:
+        setup = SmtpSetup(
+            host=mail.smtp_host,
+            port=mail.smtp_port,
+            sender=mail.smtp_from,
+            tls=SmtpTls(mail.smtp_tls),
+            username=mail.smtp_username,
+            password=mail.smtp_password,
+            seconds=mail.smtp_timeout_seconds,
+        )
+        return SmtpMail(setup)
+    return MailLog()

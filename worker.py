@@ -22,7 +22,6 @@ from temporalio.worker import (
     WorkerTuner,
 )
 
-from accounts import credits_service, open_notifier
 from activities.audio import AudioActivities, AudioLimits
 from activities.batch import BatchActivities, StagingSweep
 from activities.blueprint import BlueprintActivities
@@ -44,7 +43,7 @@ from activities.wallet import RemoteWallet
 from activities.wallet_ports import OwnWallet, Wallet
 from activities.webhooks import WebhookActivities
 from contracts import queues
-from engines import Engines, open_engines, open_outside
+from engines import Engines, credits_service, open_engines, open_notifier, open_outside
 from providers.media_download import MediaDownloads
 from providers.openai_models import announced
 from providers.supabase_realtime import Broadcaster

@@ -12,12 +12,12 @@ from uuid import uuid4
 import httpx
 from fastapi import FastAPI
 
-from accounts import credits_service
 from api.dependencies import Services
 from api.main import create_app
 from contracts.ids import memo_job
 from contracts.jobs import JobFailure, JobState, Step
 from contracts.transcript import Transcript, TranscriptPart, join_parts
+from engines import credits_service
 from runtime.issuer import EmbeddedIssuer
 from runtime.settings import Settings, load
 from store.database import Database

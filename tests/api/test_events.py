@@ -13,6 +13,7 @@ from sqlalchemy import event as sql_event
 from sse_starlette.sse import EventSourceResponse
 
 from api.event_feed import EventFeed
+from api.routes.events import stream_of
 from contracts.errors import Unavailable
 from contracts.jobs import JobState, Step
 from store.database import Database, Transaction

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -262,7 +263,7 @@ async def test_listening_lets_a_file_live_on(front: Front, anna: User) -> None:
     assert after > before
 
 
-def _aged(file_id: str) -> object:
+def _aged(file_id: str) -> Any:
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - of this one statement
 
     from sqlalchemy import update  # noqa: PLC0415 - likewise

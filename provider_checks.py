@@ -1,0 +1,119 @@
+"""Each tier tried with one recording, for `voicekeep providers check`: no job, no charge."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final, NamedTuple
+from uuid import uuid4
+
+from activities.batch import BatchEngine
+from activities.ports import MediaTools
+from contracts.audio import AudioFacts, as_converted
+from contracts.batch import staging_key
+from contracts.errors import InvalidInput, ProviderFailure
+from contracts.outside import EXTERNAL
+from contracts.signatures import CONTAINERS
+from contracts.tiers import PlannedTier, plan
+from contracts.transcript import TranscriptPart, join_parts
+from engines import Engines, open_engines
+from runtime.settings import Settings
+
+CHECK_PAUSE_SECONDS: Final = 5.0
+
+
+class Tried(NamedTuple):
+    """What came of one tier, for a person.
+
+    Attributes:
+        seconds: the call took.
+        failure: why there is no text.
+    """
+
+    tier: str
+    provider: str
+    seconds: float
+    text: str = ""
+    failure: str = ""
+
+
+async def try_tiers(settings: Settings, names: Sequence[str], audio: Path) -> AsyncIterator[Tried]:
+    """Send one recording to each tier in turn, with no job and no charge.
+
+    Args:
+        names: of the tiers; none: all that are configured.
+
+    Raises:
+        InvalidInput: a name that is not configured.
+        UnsupportedMedia, MediaRejected: the recording is none.
+    """
+    unknown = set(names) - (set(settings.tiers) - {EXTERNAL})
+    if unknown:
+        raise InvalidInput(f"Not configured: {', '.join(sorted(unknown))}", code="unknown_tier")
+    async with AsyncExitStack() as stack:
+        engines = await open_engines(settings, stack)
+        folder = await stack.enter_async_context(engines.tools.workspace())
+        recording = _Recording(engines.tools, audio, folder / "audio.wav")
+        facts = await engines.tools.probe(audio)
+        offers = engines.offers(settings.transcription.vendor_call_timeout_seconds)
+        for tier in plan(facts, (), offers):
+            if tier.name in (names or settings.tiers) and not tier.outside:
+                yield await _tried(engines, tier, *await recording.for_tier(tier, facts))
+
+
+class _Recording:
+    """The file as a tier takes it, converted at most once."""
+
+    def __init__(self, tools: MediaTools, original: Path, converted: Path) -> None:
+        self._tools = tools
+        self._original = original
+        self._converted = converted
+
+    async def for_tier(self, tier: PlannedTier, facts: AudioFacts) -> tuple[Path, AudioFacts]:
+        if not tier.convert:
+            return self._original, facts
+        if not self._converted.exists():
+            await self._tools.convert(
+                self._original,
+                self._converted,
+                facts,
+                max_seconds=facts.seconds + 1,
+                progress=lambda _: None,
+            )
+        return self._converted, as_converted(facts, self._converted.stat().st_size)
+
+
+async def _tried(engines: Engines, tier: PlannedTier, path: Path, facts: AudioFacts) -> Tried:
+    began = time.monotonic()
+    try:
+        batch = engines.batches.get(tier.name)
+        if batch is None:
+            stream = engines.transcribers[tier.name].transcribe(
+                path, facts, languages=(), diarization=True, after=0.0
+            )
+            parts = [part async for part in stream]
+        else:
+            parts = [await _in_batch(batch, path, facts)]
+    except ProviderFailure as failure:
+        seconds = time.monotonic() - began
+        return Tried(tier.name, tier.provider, seconds, failure=f"{failure.code}: {failure}")
+    text = join_parts(parts, facts.seconds).text
+    return Tried(tier.name, tier.provider, time.monotonic() - began, text=text)
+
+
+async def _in_batch(engine: BatchEngine, path: Path, facts: AudioFacts) -> TranscriptPart:
+    operation = f"check-{uuid4()}"
+    kind = CONTAINERS[facts.container]
+    key = staging_key(operation, kind.extension)
+    url = await engine.staging.stage(key, path, media_type=kind.media_type)
+    try:
+        job = await engine.transcriber.submit(operation, url, facts, languages=(), diarization=True)
+        try:
+            while not (state := await engine.transcriber.state(job)).done:  # noqa: ASYNC110 - a vendor
+                await asyncio.sleep(state.retry_after or CHECK_PAUSE_SECONDS)
+            return await engine.transcriber.results(job, facts, languages=())
+        finally:
+            await engine.transcriber.delete(job)
+    finally:
+        await engine.staging.remove(key)
