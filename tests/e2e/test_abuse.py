@@ -22,7 +22,7 @@ from store.schema import jobs, memos
 from tests.api.front import Front, User, opened
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
-from tests.site import Site, local_server
+from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -72,12 +72,6 @@ class World:
             while not all(state.final for state in (await self.states(user)).values()):
                 await asyncio.sleep(0.1)
         return await self.states(user)
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture

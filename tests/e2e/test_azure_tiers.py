@@ -16,7 +16,7 @@ from tests.azurite import Azurite
 from tests.fakes.azure import FakeAzure
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
-from tests.site import Site, local_server
+from tests.site import Site
 
 pytestmark = pytest.mark.e2e
 
@@ -69,12 +69,6 @@ class Regions(Site):
 
     def submitted(self) -> int:
         return sum(call["path"].endswith(":submit") for call in self.first.calls)
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.fakes.media_host import MediaHost
 from tests.fakes.openai import FakeOpenAI
 from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.recordings import make
-from tests.site import Site, local_server
+from tests.site import Site
 from tests.statements import asked_of
 from tests.told import memo_told_of
 
@@ -57,12 +57,6 @@ class Cost:
     commits: int
     processes: int
     vendor_calls: int
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture

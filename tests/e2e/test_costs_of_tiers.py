@@ -24,7 +24,7 @@ from tests.fakes.azure import FakeAzure
 from tests.fakes.gemini import FakeGemini
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
-from tests.site import Site, local_server
+from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(170)]
 
@@ -86,12 +86,6 @@ WAYS: Final = {
         micros=0,
     ),
 }
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 class Vendors(NamedTuple):

@@ -18,7 +18,6 @@ from tests.e2e.mortal import Mortal
 from tests.fakes.mana_credits import KEY, FakeManaCredits
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
-from tests.site import local_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(170)]
 
@@ -45,12 +44,6 @@ class Elsewhere(Mortal):
         healed = await RemoteWallet(self.database, remote, left_seconds=0).heal()
         await remote.aclose()
         return healed
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture

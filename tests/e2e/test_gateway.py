@@ -13,7 +13,7 @@ from store.migrations import upgrade
 from tests.fakes.openai import FakeOpenAI, text_of
 from tests.gateway import KEY, Gateway, gateway_to
 from tests.recordings import make
-from tests.site import Site, local_server
+from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -48,12 +48,6 @@ class Behind(Site):
         """What the server behind the gateway was asked to do, and answered."""
         calls = [call for call in self.vendor.calls if call["method"] == "POST"]
         return [(call["path"], call["status"]) for call in calls]
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from store.migrations import upgrade
 from tests.e2e.production import free_ports
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
-from tests.site import Site, local_server
+from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
@@ -89,12 +89,6 @@ class Front(Site):
             self._process.terminate()
             await self._process.wait()
         await super().close()
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @asynccontextmanager

@@ -15,18 +15,11 @@ from tests.e2e.mortal import Mortal
 from tests.fakes.media_host import MediaHost
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
-from tests.site import local_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 CALLS = {"before": 1, "inside": 2, "after": 1}
 """How often the recording is asked for: it is not after all of it is there."""
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.e2e.mortal import Mortal
 from tests.fakes.azure import FakeAzure
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
-from tests.site import Site, local_server
+from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(170)]
 
@@ -81,12 +81,6 @@ class Tiers(Mortal):
 def asked(fake: FakeAzure) -> Counter[str]:
     """How often each operation was called."""
     return Counter(str(call.get("operation")) for call in fake.calls)
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from store.migrations import upgrade
 from tests.e2e.mortal import Mortal
 from tests.fakes.openai import FakeOpenAI
 from tests.fakes.webhook_receiver import WebhookReceiver
-from tests.site import local_server
 from tests.told import memo_told_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -35,12 +34,6 @@ POINTS = [
         for place in range(2, places + 1)
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture

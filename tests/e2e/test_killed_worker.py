@@ -18,7 +18,7 @@ from store.migrations import upgrade
 from tests.e2e.mortal import Mortal
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
-from tests.site import Site, local_server
+from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -35,12 +35,6 @@ POINTS = [
 ]
 SECONDS = 70
 """Costs three credits; claimed as 200, so that the hold is corrected on the way."""
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from contracts.language_job import LanguageJob
 from store.migrations import upgrade
 from tests.counts import count
 from tests.fakes.openai import FakeOpenAI
-from tests.site import Site, local_server
+from tests.site import Site
 from tests.statements import asked_of
 from tests.written import ordered, start, transcribed
 
@@ -38,12 +38,6 @@ GOLDEN = {
     Use.MEMORY: Cost(3, 12, 22, 3, 1),
     Use.BLUEPRINT: Cost(3, 12, 25, 3, 1),
 }
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture

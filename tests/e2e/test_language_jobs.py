@@ -19,18 +19,11 @@ from store.migrations import upgrade
 from tests.counts import payloads_in
 from tests.e2e.mortal import Mortal
 from tests.fakes.openai import FakeOpenAI
-from tests.site import local_server
 from tests.written import ORDER, PLANTED, ordered, start, transcribed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 WHEN = ("inside", "after", pytest.param("before", marks=pytest.mark.slow))
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture

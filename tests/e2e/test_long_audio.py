@@ -14,19 +14,12 @@ from store.migrations import upgrade
 from tests.e2e.mortal import Mortal
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
-from tests.site import local_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(170)]
 
 SECONDS = 430
 CHUNKS = 16
 """Or one more: each of at most 31 s, which is what fits into 1 MB."""
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture

@@ -35,12 +35,6 @@ KEYS: Final = "one:" + base64.b64encode(bytes(range(32))).decode()
 
 
 @pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
-
-
-@pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return make(tmp_path_factory.mktemp("audio") / "tone.wav", SECONDS).read_bytes()
 

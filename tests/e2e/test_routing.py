@@ -16,7 +16,7 @@ from tests.azurite import Azurite
 from tests.fakes.azure import FakeAzure
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
-from tests.site import Site, local_server
+from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(170)]
 
@@ -61,12 +61,6 @@ class Azure(Site):
         async with self.database.read() as tx:
             found = await tx.attempts.list(job.job_id, job.user_id)
         return [(one.tier, one.error_code) for one in found if one.tier != "local"]
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture

@@ -17,18 +17,12 @@ from store.migrations import upgrade
 from tests.counts import count, payloads_in
 from tests.e2e.mortal import Mortal
 from tests.fakes.openai import FakeOpenAI
-from tests.site import Site, local_server
+from tests.site import Site
 from tests.spoken import ordered, paragraphs, start
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 SHORT = "The lighthouse keeper counted seven ships before the fog came in."
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture

@@ -17,16 +17,10 @@ from tests.azurite import Azurite
 from tests.fakes import supabase_storage
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
-from tests.site import Site, local_server
+from tests.site import Site
 from tests.stores import supabase
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture(params=["supabase", "azure"])

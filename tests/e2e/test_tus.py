@@ -19,17 +19,11 @@ from tests.api.processes import ApiProcess, api_processes, tus_client, user_of
 from tests.api.uploading import PIECE, TUS
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
-from tests.site import Site, local_server
+from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
 WAIT_SECONDS = 3
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 class Front(Site):

@@ -27,7 +27,6 @@ from tests.e2e.mortal import Mortal
 from tests.fakes.azure import FakeAzure
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
-from tests.site import local_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
 
@@ -118,12 +117,6 @@ class Waiting(Mortal):
             balance = await tx.credits.balance(job.user_id)
         assert balance.held == 0
         return balance.total_spent
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture

@@ -24,7 +24,6 @@ from contracts.webhooks import (
 )
 from store.database import Database
 from store.migrations import upgrade
-from tests.site import local_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
@@ -64,12 +63,6 @@ class Desk:
     async def state(self, delivery: Delivery) -> MessageState:
         async with self.database.read() as tx:
             return (await tx.webhook_messages.find(delivery)).state
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture(autouse=True)

@@ -24,18 +24,12 @@ from store.migrations import upgrade
 from tests.fakes.openai import FakeOpenAI
 from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.recordings import make
-from tests.site import Site, local_server
+from tests.site import Site
 from tests.told import memo_told_of, sealed
 
 pytestmark = pytest.mark.e2e
 
 ALLOWED = {"EGRESS_ALLOW": "127.0.0.1/32"}
-
-
-@pytest.fixture(scope="module")
-async def environment() -> AsyncIterator[WorkflowEnvironment]:
-    async with local_server() as environment:
-        yield environment
 
 
 @pytest.fixture
