@@ -41,11 +41,17 @@ _CHARGED: Final = select(func.sum(credit_holds.c.charged)).where(
     _OWN_HOLD, IS_SETTLED, credit_holds.c.ended_at >= bindparam("since", type_=Moment)
 )
 _HELD: Final = select(func.sum(credit_holds.c.amount)).where(_OWN_HOLD, IS_OPEN)
-_PROMISED: Final = (
-    select(func.sum(promised_credits.c.credits))
-    .select_from(jobs.join(promised_credits, promised_credits.c.job_id == jobs.c.id))
-    .where(_OWN_JOB, OPEN_JOB, promised_credits.c.user_id == jobs.c.user_id, ~_HELD_BEFORE)
+# Looked up job by job: there are few open jobs, and any number of promises of ended ones.
+_OF_JOB: Final = (
+    select(promised_credits.c.credits)
+    .where(
+        promised_credits.c.job_id == jobs.c.id,
+        promised_credits.c.user_id == jobs.c.user_id,
+        ~_HELD_BEFORE,
+    )
+    .scalar_subquery()
 )
+_PROMISED: Final = select(func.sum(_OF_JOB)).where(_OWN_JOB, OPEN_JOB)
 _SPENT: Final = select(_sum(_CHARGED) + _sum(_HELD) + _sum(_PROMISED))
 _PROMISE: Final = by_dialect(
     promised_credits,

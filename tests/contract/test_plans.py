@@ -12,17 +12,13 @@ from sqlalchemy import Connection, Table, event, insert, text
 
 from contracts import ids
 from contracts.audio import AudioFacts, MediaKind
-from contracts.blueprint import PromptDraft
 from contracts.headline import Headline
 from contracts.jobs import JobFailure, JobState, Step
-from contracts.language import ModelCall, Purpose, Usage, Use
-from contracts.language_job import LanguageJob, LanguageOrder, WrittenRef
 from contracts.memo import MemoStatus
-from contracts.memory import NewMemory
 from contracts.tiers import AttemptOutcome
 from contracts.transcript import TranscriptPart, Utterance, join_parts
 from contracts.upload_sessions import UploadSession
-from store import language_tables, ledger, schema, upload_tables
+from store import ledger, schema, upload_tables
 from store.columns import METADATA
 from store.database import Database
 from tests.contract import (
@@ -32,14 +28,21 @@ from tests.contract import (
     outside_life,
     reservation_life,
     space_life,
+    speech_life,
     webhook_life,
 )
 from tests.contract.api_key_life import api_key_rows, live_through_api_keys
 from tests.contract.budget_life import budget_rows, live_through_budgets
 from tests.contract.cost_life import live_through_costs
 from tests.contract.event_life import live_through_events, notification_rows
+from tests.contract.language_life import (
+    language_rows,
+    live_through_blueprints,
+    live_through_writing,
+)
 from tests.contract.outside_life import live_through_outsiders, outside_rows
 from tests.contract.reservation_life import live_through_reservations, reservation_rows
+from tests.contract.speech_life import live_through_speech, speech_rows
 from tests.contract.webhook_life import live_through_webhooks, webhook_rows
 
 ROWS = 4000
@@ -109,9 +112,10 @@ def rows_of(number: int) -> Iterator[tuple[Table, dict[str, Any]]]:
     yield from webhook_rows(number, owner, at)
     yield from api_key_rows(memo, member, at)
     yield from outside_rows(number, job, memo, owner, at)
-    yield from reservation_rows(number, job, owner, at)
     yield from notification_rows(number, owner, at)
     yield from budget_rows(number, job, owner)
+    yield from speech_rows(number, member, at)
+    yield from reservation_rows(number, job, owner, at)
     yield upload_tables.uploads, {
         "id": memo, **own, **times, "key": key, "media_type": "audio/mp4", "length": 9,
         "received": 0, "sniffed": False, "metadata": "", "signed": False, "wanted": False,
@@ -132,27 +136,6 @@ def rows_of(number: int) -> Iterator[tuple[Table, dict[str, Any]]]:
         "account_id": user, "user_id": user, "key": f"{job}:hold", "kind": "hold", "amount": 2,
         "balance_delta": 0, "held_delta": 2, "created_at": at,
     }  # fmt: skip
-
-
-def language_rows(
-    job: str, memo: str, own: dict[str, str], times: dict[str, datetime]
-) -> Iterator[tuple[Table, dict[str, Any]]]:
-    """As if each job were one of a language model too."""
-    at = {"created_at": times["created_at"]}
-    yield language_tables.language_requests, {
-        "job_id": job, **own, "use": "question", "instruction": "", "prompts": [], "role": "",
-        "title": "", "metadata": {}, "tries": 0, "tries_round": 1, **at,
-    }  # fmt: skip
-    yield language_tables.language_memos, {"job_id": job, "memo_id": memo, **own}
-    yield language_tables.language_notes, {"job_id": job, "key": "k", **own, "notes": "", **at}
-    yield language_tables.blueprints, {
-        "id": memo, "name": {}, "is_public": int(memo[-2:], 16) % 50 == 0, **own, **times
-    }  # fmt: skip
-    yield language_tables.prompts, {"id": memo, "prompt_text": {}, **own, **times}
-    yield (
-        language_tables.prompt_blueprints,
-        {"prompt_id": memo, "blueprint_id": memo, "sort_order": 0},
-    )
 
 
 def batched(rows: list[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
@@ -253,11 +236,11 @@ async def live_through_everything(database: Database, user: str) -> None:
         failure = JobFailure(code="x", message="x")
         await tx.jobs.move(job, user, JobState.FAILED, step=Step.DONE, failure=failure)
         await tx.jobs.requeue(job, user, deadline_seconds=9)
-        await live_through_writing(tx, job, memo_id, user)
+        await live_through_company(tx, job, memo_id, user)
         await tx.jobs.withdraw(job, user)
         await tx.memos.patch(memo_id, user, title="Mine")
         await tx.profiles.change(user, settings={"memoro": {"language": "de"}})
-        await live_through_blueprints(tx, str(uuid4()))
+        await live_through_blueprints(tx, str(uuid4()), OWNER)
     async with database.read() as tx:
         await read_everything(tx, job, memo_id, user)
     async with database.write() as tx:
@@ -270,45 +253,11 @@ async def live_through_everything(database: Database, user: str) -> None:
         await live_through_uploads(tx, user)
 
 
-async def live_through_blueprints(tx: Any, user: str) -> None:
-    draft, blueprint_id = PromptDraft(prompt_text={"en": "Tasks"}), str(uuid4())
-    made = await tx.blueprints.create(
-        blueprint_id, user, name={"en": "b"}, description={}, system_prompt={}, is_public=False,
-        drafts=[draft, draft],
-    )  # fmt: skip
-    kept = draft.model_copy(update={"id": made.prompts[0].id})
-    await tx.blueprints.change(blueprint_id, user, {"is_public": True}, [kept])
-    await tx.blueprints.prompt(kept.id, user)
-    for reader in (user, OWNER):
-        # A page so long is a good part of so few rows, and planned as such.
-        page = await tx.blueprints.page(reader, limit=5)
-        await tx.blueprints.page(reader, limit=5, after=page.next)
-    await tx.blueprints.delete(blueprint_id, user)
-
-
-async def live_through_writing(tx: Any, job_id: str, memo_id: str, user: str) -> None:
+async def live_through_company(tx: Any, job_id: str, memo_id: str, user: str) -> None:
+    """What goes on around a memo while its job is there."""
     await live_through_outsiders(tx, job_id, memo_id, user)
     await live_through_budgets(tx, job_id, user)
-    job = LanguageJob(
-        job_id=job_id, use=Use.QUESTION, user_id=user, subject_id=memo_id, memo_ids=(memo_id,)
-    )
-    call = ModelCall(number=1, tier="t", provider="p", engine="e", purpose=Purpose.NOTES)
-    await tx.language.order(job, LanguageOrder(instruction="?"))
-    await tx.language.order_of(job_id, user)
-    await tx.attempts.close_lost_beside(job_id, user)
-    await tx.attempts.begin_beside(job_id, user, call, round=1, step=Step.NOTES)
-    over = call.model_copy(update={"outcome": AttemptOutcome.SUCCEEDED})
-    await tx.attempts.record(job_id, user, over, round=1, step=Step.WRITE)
-    await tx.language.notes(job_id, user, "k")
-    await tx.language.keep_notes(job_id, user, "k", "n")
-    await tx.language.count_vain(job_id, user, 1)
-    await tx.memories.add(memo_id, user, [NewMemory(id=str(uuid4()), title="t", content="c")])
-    [memory] = await tx.memories.list(memo_id, user)
-    await tx.memories.find(memory.id, user)
-    await tx.memories.patch(memory.id, user, title="u")
-    await tx.memories.delete(memory.id, user)
-    ref = WrittenRef(tier="t", provider="p", engine="e", characters_read=1, characters_total=1)
-    await tx.language.written(job_id, user, ref, Usage())
+    await live_through_writing(tx, job_id, memo_id, user)
 
 
 # Of every owner, and named so; by a key or an owner that was checked by the statement before.
@@ -335,6 +284,7 @@ def has_owner(statement: str) -> bool:
     every = WITHOUT_OWNER | webhook_life.WITHOUT_OWNER | outside_life.WITHOUT_OWNER
     every |= event_life.WITHOUT_OWNER | cost_life.WITHOUT_OWNER
     every |= space_life.WITHOUT_OWNER | api_key_life.WITHOUT_OWNER | reservation_life.WITHOUT_OWNER
+    every |= speech_life.WITHOUT_OWNER
     return (
         statement.startswith("INSERT")
         or "user_id = " in statement
@@ -411,6 +361,7 @@ async def test_no_statement_of_a_memos_life_reads_a_whole_table(
             await live_through_costs(tx, OWNER if "owner" in who else user, NOW)
             await live_through_api_keys(tx, OWNER if "owner" in who else user)
             await live_through_reservations(tx, "memo-new", OWNER if "owner" in who else user)
+            await live_through_speech(tx, OWNER if "owner" in who else user, NOW)
         await database_reads_a_whole_table(database)
     assert plans.pop(WHOLE_TABLE) != []
     assert len(plans) > 50
