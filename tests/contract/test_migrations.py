@@ -26,6 +26,7 @@ from store import (
     rate_tables,
     reservation_tables,
     schema,
+    speech_tables,
     upload_tables,
     webhook_tables,
 )
@@ -158,6 +159,7 @@ def test_every_table_is_among_those_the_migrations_compare() -> None:
         *vars(outside_tables).values(),
         *vars(rate_tables).values(),
         *vars(reservation_tables).values(),
+        *vars(speech_tables).values(),
         *vars(upload_tables).values(),
         *vars(webhook_tables).values(),
     ]
