@@ -63,7 +63,7 @@ class SpeechCall:
         """Keep part and attempt together.
 
         Raises:
-            Conflict: the job has ended meanwhile; the part is kept all the same, for the next one.
+            Conflict: the job has ended meanwhile; what was stored is left to the sweep.
         """
         job = self._job
         async with self._database.write() as tx:

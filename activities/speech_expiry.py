@@ -16,12 +16,16 @@ class SpeechExpiry:
 
     Args:
         keep_seconds: how long a part lives that nobody uses; files say it themselves.
+        page: rows that are looked up at once.
     """
 
-    def __init__(self, database: Database, files: Files, keep_seconds: float) -> None:
+    def __init__(
+        self, database: Database, files: Files, keep_seconds: float, *, page: int = PAGE
+    ) -> None:
         self._database = database
         self._files = files
         self._keep_seconds = keep_seconds
+        self._page = page
 
     @activity.defn(name="expire_speech")
     async def expire_speech(self) -> Expired:
@@ -32,7 +36,7 @@ class SpeechExpiry:
         removed = 0
         while True:
             async with self._database.read() as tx:
-                page = await tx.speech.expired(limit=PAGE)
+                page = await tx.speech.expired(limit=self._page)
             for file_id, user_id in page:
                 async with self._database.write() as tx:
                     gone = await tx.speech.remove_expired(file_id, user_id)
@@ -40,14 +44,14 @@ class SpeechExpiry:
                         await tx.media.loosen(owned.key, owned.user_id)
                 removed += await remove_files(self._database, self._files, gone)
                 activity.heartbeat(removed)
-            if len(page) < PAGE:
+            if len(page) < self._page:
                 return removed
 
     async def _expire_parts(self) -> int:
         removed, age = 0, self._keep_seconds
         while True:
             async with self._database.read() as tx:
-                page = await tx.speech.unused_parts(older_than_seconds=age, limit=PAGE)
+                page = await tx.speech.unused_parts(older_than_seconds=age, limit=self._page)
             for scope, part_hash in page:
                 async with self._database.write() as tx:
                     gone = await tx.speech.remove_unused(scope, part_hash, older_than_seconds=age)
@@ -55,7 +59,7 @@ class SpeechExpiry:
                         await tx.media.loosen(owned.key, owned.user_id)
                 removed += await remove_files(self._database, self._files, gone)
                 activity.heartbeat(removed)
-            if len(page) < PAGE:
+            if len(page) < self._page:
                 return removed
 
 
