@@ -31,7 +31,7 @@ from tests.fakes.media_host import MediaHost
 from tests.fakes.openai import FakeOpenAI
 from tests.fakes.webhook_receiver import WebhookReceiver
 from tests.recordings import make
-from tests.replay import outside_runs
+from tests.replay import outside_runs, speech_runs
 from tests.site import Site, local_server
 from tests.told import memo_told_of
 from tests.written import ordered, start, transcribed
@@ -234,6 +234,7 @@ async def with_blueprint(site: Site, folder: Path) -> WorkflowHistory:
 RUNS["language_written"] = written
 RUNS["language_unpaid"] = unpaid
 RUNS["memo_with_blueprint"] = with_blueprint
+OWN_SETTINGS = outside_runs.RUNS | speech_runs.RUNS
 
 
 def _unplaced(text: str) -> str:
@@ -259,11 +260,11 @@ async def main(names: list[str]) -> None:
 
 
 async def _run(name: str, site: Site, folder: Path) -> WorkflowHistory:
-    if name in outside_runs.RUNS:
-        return await outside_runs.RUNS[name](site, folder)
+    if name in OWN_SETTINGS:
+        return await OWN_SETTINGS[name](site, folder)
     async with site.working(EGRESS_ALLOW="127.0.0.1/32"):
         return await RUNS[name](site, folder)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:] or [*RUNS, *outside_runs.RUNS]))
+    asyncio.run(main(sys.argv[1:] or [*RUNS, *OWN_SETTINGS]))
