@@ -143,7 +143,7 @@ async def test_a_worker_that_dies_once_leaves_one_file_and_one_charge(
 
 
 async def test_a_tier_that_fails_in_one_part_gives_way_in_all_of_them(site: Mortal) -> None:
-    job = await ordered(site, paragraphs(3), language="en")
+    job = await ordered(site, paragraphs(3))  # its language is found out
     site.vendor.fault(status=400, times=1, undone=True, call="audio/speech")
     async with site.working(SPEECH_TIERS="openai,local", SPEECH_PARALLEL_PARTS=1):
         result = await (await start(site, job)).result()
