@@ -229,25 +229,47 @@ def providers() -> None:
 @click.option(
     "--audio",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="A short recording; vendors are paid for it.",
+    help="A short recording that is to be transcribed; vendors are paid for it.",
+)
+@click.option("--say", metavar="TEXT", help="A text that is to be read aloud; likewise.")
+@click.option("--voice", default="alloy", show_default=True, help="Who reads it.")
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder for what was said, as TIER.wav.",
 )
 @data_option
-def check(names: tuple[str, ...], audio: Path, data: Path | None) -> None:
-    """Send a recording to each configured tier, or to those named, and print what they heard."""
+def check(  # noqa: PLR0917 - options, one each
+    names: tuple[str, ...],
+    audio: Path | None,
+    say: str | None,
+    voice: str,
+    folder: Path | None,
+    data: Path | None,
+) -> None:
+    """Ask each configured tier, or those named, and print what it heard or said."""
     import asyncio
-    import sys
 
-    from provider_checks import try_tiers
+    from contracts.speech import SpeechOrder
+    from provider_checks import try_tiers, try_voices
     from providers.openai_models import announced
+
+    settings = settings_of(data)
+    if say is not None and audio is None:
+        tries = try_voices(settings, names, SpeechOrder(text=say, voice=voice), folder)
+    elif audio is not None and say is None:
+        tries = try_tiers(settings, names, audio)
+    else:
+        raise click.UsageError("Either --audio FILE or --say TEXT.")
 
     async def each() -> bool:
         well = True
-        async for tried in try_tiers(settings_of(data), names, audio):
+        async for tried in tries:
             well = well and not tried.failure
             said = tried.failure or tried.text or "no words"
             click.echo(f"{tried.tier:<24} {tried.seconds:6.1f} s  {said}")
-        for model, day in await announced(settings_of(data).model_servers):
+        for model, day in await announced(settings.model_servers):
             click.echo(f"{model} is shut down by its vendor on {day}", err=True)
         return well
 

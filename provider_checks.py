@@ -1,4 +1,4 @@
-"""Each tier tried with one recording, for `voicekeep providers check`: no job, no charge."""
+"""Each tier tried with a recording or a text, for `voicekeep providers check`: no charge."""
 
 import asyncio
 import time
@@ -15,9 +15,12 @@ from contracts.batch import staging_key
 from contracts.errors import InvalidInput, ProviderFailure
 from contracts.outside import EXTERNAL
 from contracts.signatures import CONTAINERS
+from contracts.speech import PlannedVoice, SpeechFormat, SpeechOrder, plan_speech
+from contracts.speech_text import normalised, parts
 from contracts.tiers import PlannedTier, plan
 from contracts.transcript import TranscriptPart, join_parts
 from engines import Engines, open_engines
+from providers.speech_setup import Speaker
 from runtime.settings import Settings
 
 CHECK_PAUSE_SECONDS: Final = 5.0
@@ -117,3 +120,54 @@ async def _in_batch(engine: BatchEngine, path: Path, facts: AudioFacts) -> Trans
             await engine.transcriber.delete(job)
     finally:
         await engine.staging.remove(key)
+
+
+async def try_voices(
+    settings: Settings, names: Sequence[str], order: SpeechOrder, folder: Path | None
+) -> AsyncIterator[Tried]:
+    """Have each tier of speech say a text in turn, with no job and no charge.
+
+    Args:
+        names: of the tiers; none: all that are configured.
+        folder: gets what each said as ``<tier>.wav``; none: nobody wants to hear it.
+
+    Raises:
+        InvalidInput: a name that is not configured, or a text that cannot be said.
+    """
+    tiers = settings.speech_setup.tiers
+    if unknown := set(names) - set(tiers):
+        raise InvalidInput(f"Not configured: {', '.join(sorted(unknown))}", code="unknown_tier")
+    order = order.model_copy(update={"text": normalised(order.text), "format": SpeechFormat.WAV})
+    async with AsyncExitStack() as stack:
+        engines = await open_engines(settings, stack)
+        language = order.language or await engines.guess.language(order.text)
+        for name in names or tiers:
+            speaker = engines.speakers[name]
+            async with engines.tools.workspace() as work:
+                target = work / "said" if folder is None else folder / f"{name}.wav"
+                yield await _said(engines, speaker, order, language, target)
+
+
+async def _said(
+    engines: Engines, speaker: Speaker, order: SpeechOrder, language: str | None, target: Path
+) -> Tried:
+    began, offer = time.monotonic(), speaker.offer
+    try:
+        (voice,) = plan_speech(order, [offer], language)
+        seconds = await _spoken(engines, speaker, voice, order.text, target)
+    except (InvalidInput, ProviderFailure) as failure:
+        took = time.monotonic() - began
+        return Tried(offer.name, offer.provider, took, failure=f"{failure.code}: {failure}")
+    said = f"{seconds:.1f} s of speech by {voice.voice}"
+    return Tried(offer.name, offer.provider, time.monotonic() - began, text=said)
+
+
+async def _spoken(
+    engines: Engines, speaker: Speaker, voice: PlannedVoice, text: str, target: Path
+) -> float:
+    async with engines.tools.workspace() as work:
+        pieces: list[Path] = []
+        for number, part in enumerate(parts(text, voice.max_characters)):
+            pieces.append(work / str(number))
+            await speaker.engine.synthesize(voice.piece(part), pieces[-1])
+        return await engines.joiner.join(pieces, target, SpeechFormat.WAV, progress=lambda _: None)

@@ -36,6 +36,7 @@ COMMANDS = (
     "keys list",
     "keys revoke",
     "usage",
+    "providers check",
     "doctor",
     "migrate",
     "schedules apply",
@@ -50,6 +51,15 @@ def test_every_command_says_in_its_help_what_it_is_for() -> None:
         done = runner.invoke(commands, [*command.split(), "--help"])
         assert done.exit_code == 0, command
         assert len(done.output.splitlines()) > 3
+
+
+def test_a_check_of_providers_wants_a_recording_or_a_text_and_not_both(tmp_path: Path) -> None:
+    audio = tmp_path / "memo.wav"
+    audio.write_bytes(b"RIFF")
+    for options in ([], ["--audio", str(audio), "--say", "Hello"]):
+        done = CliRunner().invoke(commands, ["providers", "check", *options])
+        assert done.exit_code == 2
+        assert "Either --audio FILE or --say TEXT." in done.output
 
 
 def test_the_exit_codes_stand_in_the_help() -> None:
