@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 UV_VERSION := 0.13.8
 BIN := .venv/bin
+# Files of tests that run at once; each brings its servers with it.
+AT_ONCE ?= 2
 # Silent where nobody watches, a progress bar where somebody does.
 QUIET := $(shell test -t 2 || echo --quiet)
 
@@ -90,11 +92,11 @@ check: env ## Lint, format, types, import rules, lock files: what CI checks
 
 .PHONY: test
 test: check azurite ## check, then every test but the slow ones (FAULT_SEED=n: another tenth of the fault matrix)
-	$(BIN)/pytest -m "not slow and not soak"
+	$(BIN)/pytest -n $(AT_ONCE) --dist loadfile -m "not slow and not soak"
 
 .PHONY: test-slow
 test-slow: env azurite gateway whisper ## The tests that take minutes
-	$(BIN)/pytest -m "slow and not soak"
+	$(BIN)/pytest -n $(AT_ONCE) --dist loadfile -m "slow and not soak"
 
 .PHONY: soak
 soak: env ## The tests that take an hour
