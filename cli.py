@@ -129,6 +129,7 @@ def sample_command(*, as_json: bool) -> tuple[str, ...] | None:
 def api(fd: int | None, data: Path | None) -> None:
     """Serve the HTTP API."""
     from api.main import create_app
+    from providers.openai_tokens import OpenAITokens
     from runtime.serve import serve
 
     settings = settings_of(data, serving=True)
@@ -137,7 +138,10 @@ def api(fd: int | None, data: Path | None) -> None:
         from engines import credits_service
 
         elsewhere = credits_service(settings)
-    app = create_app(settings, elsewhere=elsewhere)
+    tokens = OpenAITokens(
+        settings.transcription.openai_base_url, seconds=settings.sign_in.verify_seconds
+    )
+    app = create_app(settings, elsewhere=elsewhere, vendor_tokens=tokens)
     serve(app, settings.server, settings.connections, descriptor=fd)
 
 

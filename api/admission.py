@@ -23,6 +23,7 @@ from api.json_body import MAX_JSON_BYTES, BoundedRequest
 from contracts.api_keys import MARK, Access, Scope, permits
 from contracts.errors import Failure, Forbidden, TooManyRequests, Unauthenticated
 from contracts.ids import owner_id
+from contracts.sessions import SESSION_ISSUER, SESSION_SCOPES
 from contracts.values import Value
 
 API_PREFIX: Final = "/api/v1"
@@ -60,7 +61,7 @@ class User(Value):
 
     Attributes:
         email: of a token; a key knows none.
-        scopes: of a key; none for a token, which opens all that its user may.
+        scopes: of a key or a session; none for a token, which opens all that its user may.
     """
 
     id: str
@@ -82,7 +83,7 @@ async def admit(request: Request, *, metered: bool = True) -> User:
     request.scope["state"]["user"] = user
     structlog.contextvars.bind_contextvars(user_id=user.id)
     if metered:
-        await _meter(request, services, user.id)
+        await meter(request, services, user.id)
     return user
 
 
@@ -95,13 +96,20 @@ async def _user_of(headers: Mapping[str, str], services: Services) -> User:
         key = token.strip()
     if key is None:
         claims = await services.tokens.verify_header(authorization)
-        return User(id=owner_id(claims.issuer, claims.user_id), email=claims.email)
+        scopes = SESSION_SCOPES if claims.issuer == SESSION_ISSUER else None
+        owner = owner_id(claims.issuer, claims.user_id)
+        return User(id=owner, email=claims.email, scopes=scopes)
     found = await services.api_keys.find(key)
     structlog.contextvars.bind_contextvars(key_id=found.id)
     return User(id=found.user_id, scopes=frozenset(found.scopes))
 
 
-async def _meter(request: Request, services: Services, principal: str) -> None:
+async def meter(request: Request, services: Services, principal: str) -> None:
+    """Count a request of somebody's.
+
+    Raises:
+        TooManyRequests: the rate is used up.
+    """
     if services.limiter is None:
         return
     allowance = await services.limiter.admit(principal)
@@ -178,7 +186,7 @@ class UserRoute(OpenRoute):
         user = await admit(request, metered=self.metered)
         if user.scopes is None or permits(user.scopes, self.scope):
             return
-        message = "This API key has not the scope that is needed"
+        message = "This credential has not the scope that is needed"
         raise Forbidden(message, code="missing_scope", extra={"requiredScope": self.scope})
 
 
@@ -201,6 +209,7 @@ def user_router(
     *,
     scope: Scope | Access | None = None,
     route_class: type[UserRoute] = UserRoute,
+    prefix: str = API_PREFIX,
 ) -> APIRouter:
     """A router all of whose routes want a user's token, or an API key.
 
@@ -211,7 +220,7 @@ def user_router(
     access = Access(scope, scope) if isinstance(scope, Scope) else scope
     scoped = type(route_class.__name__, (route_class,), {"access": access})
     dependencies: Sequence[Any] = [Security(_BEARER)]
-    return APIRouter(prefix=API_PREFIX, tags=[tag], route_class=scoped, dependencies=dependencies)
+    return APIRouter(prefix=prefix, tags=[tag], route_class=scoped, dependencies=dependencies)
 
 
 async def on_unrouted(request: Request, error: HTTPException) -> Response:

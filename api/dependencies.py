@@ -17,7 +17,7 @@ import structlog
 from fastapi import Depends, Request
 
 from api.measures import Measures
-from api.ports import CreditsElsewhere, Files, SignedUploads
+from api.ports import CreditsElsewhere, Files, SignedUploads, VendorTokens
 from api.rate_limit import Limiter
 from contracts.errors import Unavailable
 from contracts.values import Value
@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # what makes a start slow
     from api.egress import Egress
     from api.event_feed import EventFeed
     from api.key_ring import KeyRing
+    from api.sign_in import SignIn
     from api.user_feed import UserFeed
     from runtime.tokens import TokenVerifier
     from store.database import Database
@@ -67,6 +68,7 @@ class Services:
         signed_uploads: none when recordings come through this service (STORAGE is ``disk``).
         resumable: where they come in pieces then.
         elsewhere: the service that keeps the credits of users; none: the ledger does.
+        sign_in: none when no token of a vendor gives a session.
     """
 
     settings: Settings
@@ -85,6 +87,7 @@ class Services:
     signed_uploads: SignedUploads | None = None
     resumable: "ResumableFiles | None" = None
     elsewhere: CreditsElsewhere | None = None
+    sign_in: "SignIn | None" = None
 
 
 class Opening:
@@ -94,6 +97,7 @@ class Opening:
         measures: where the numbers go.
         jobs: instead of Temporal.
         elsewhere: the credits service, when the settings name one.
+        vendor_tokens: who knows the tokens that users sign in with; none: nobody does.
     """
 
     def __init__(
@@ -102,7 +106,9 @@ class Opening:
         measures: Measures,
         jobs: Jobs | None = None,
         elsewhere: CreditsElsewhere | None = None,
+        vendor_tokens: VendorTokens | None = None,
     ) -> None:
+        self._vendor_tokens = vendor_tokens
         self._elsewhere = elsewhere
         self._settings = settings
         self._measures = measures
@@ -145,7 +151,11 @@ class Opening:
             try:
                 module = await asyncio.to_thread(importlib.import_module, "api.services")
                 opening = module.open_services(
-                    self._settings, self._measures, self._jobs, self._elsewhere
+                    self._settings,
+                    self._measures,
+                    self._jobs,
+                    self._elsewhere,
+                    self._vendor_tokens,
                 )
                 await self._open(opening)
             except Exception:

@@ -40,6 +40,11 @@ TAGS: Final[list[dict[str, Any]]] = [
     },
     {"name": "Memories", "description": "What was written about memos, by prompts and questions."},
     {"name": "Blueprints", "description": "Prompts that belong together, in several languages."},
+    {
+        "name": "Read aloud, kept",
+        "description": "The contract older clients know: at the root, snake_case, errors "
+        "`{error, message}`.",
+    },
     {"name": "Jobs", "description": "The durable jobs behind memos: progress, events, cancelling."},
     {"name": "Credits", "description": "Prices and the caller's account."},
     {
@@ -66,6 +71,9 @@ _EXAMPLES: Final = {
 
 _API_KEY: Final = "apiKey"
 """Name of the security scheme; whatever wants a scope may say that a key has not got it."""
+
+_ERROR_SHAPES: Final = {"ErrorAnswer": "Error", "KeptError": "KeptError"}
+"""Shapes of error answers, and what they are called with a status."""
 
 _OF_THE_FRAMEWORK: Final = ("HTTPValidationError", "ValidationError")
 
@@ -122,8 +130,9 @@ def _with_shared_errors(document: dict[str, Any], operations: list[dict[str, Any
     shared = components.setdefault("responses", {})
     for operation in operations:
         for status, response in operation["responses"].items():
-            if "ErrorAnswer" in str(response):
-                name = f"Error{status}"
+            told = [name for shape, name in _ERROR_SHAPES.items() if f"/{shape}'" in str(response)]
+            if told:
+                name = f"{told[0]}{status}"
                 if shared.setdefault(name, response) != response:
                     raise ValueError(f"{name} has two meanings")
                 operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}

@@ -17,7 +17,7 @@ from api.errors import on_failure, on_invalid_request
 from api.measures import Measures
 from api.middleware import REQUEST_ID_HEADER, RequestContext
 from api.patience import Patience
-from api.ports import CreditsElsewhere
+from api.ports import CreditsElsewhere, VendorTokens
 from api.routes import ROUTERS
 from api.tus import ANSWER_HEADERS, REQUEST_HEADERS
 from contracts.errors import Failure
@@ -46,7 +46,11 @@ EXPOSED_HEADERS: Final = (
 
 
 def create_app(
-    settings: Settings, *, jobs: Jobs | None = None, elsewhere: CreditsElsewhere | None = None
+    settings: Settings,
+    *,
+    jobs: Jobs | None = None,
+    elsewhere: CreditsElsewhere | None = None,
+    vendor_tokens: VendorTokens | None = None,
 ) -> FastAPI:
     """The app over one set of settings.
 
@@ -54,12 +58,13 @@ def create_app(
         settings: read once, in the root.
         jobs: who starts workflows; Temporal, unless a test hands in its own.
         elsewhere: the credits service, when the settings name one.
+        vendor_tokens: who knows the tokens that users sign in with; none: nobody does.
     """
     measures = Measures()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Opening(settings, measures, jobs, elsewhere) as opening:
+        async with Opening(settings, measures, jobs, elsewhere, vendor_tokens) as opening:
             app.state.opening = opening
             yield
 

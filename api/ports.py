@@ -70,3 +70,13 @@ class CreditsElsewhere(Protocol):
 
     async def aclose(self) -> None:
         """Close its connections."""
+
+
+class VendorTokens(Protocol):
+    """Says whether somebody's token is one of a vendor's; a root hands it in."""
+
+    async def believed(self, token: str) -> bool:
+        """Whether the vendor takes it. Raises Unavailable when it does not say."""
+
+    async def aclose(self) -> None:
+        """Close its connections."""

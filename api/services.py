@@ -9,13 +9,15 @@ from api.egress import Egress
 from api.event_feed import EventFeed
 from api.key_ring import KeyRing
 from api.measures import Measures
-from api.ports import CreditsElsewhere
+from api.ports import CreditsElsewhere, VendorTokens
 from api.rate_limit import Limiter, RateLimiter
 from api.shared_rate import SharedLimiter
+from api.sign_in import SignIn
 from api.user_feed import UserFeed
 from runtime.issuer import EmbeddedIssuer
 from runtime.names import Names
 from runtime.seals import Seals, passing_key
+from runtime.sessions import Sessions
 from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.temporal_jobs import TemporalJobs
@@ -31,6 +33,7 @@ async def open_services(
     measures: Measures,
     jobs: Jobs | None = None,
     elsewhere: CreditsElsewhere | None = None,
+    vendor_tokens: VendorTokens | None = None,
 ) -> AsyncIterator[Services]:
     """Open everything. Nothing here waits for Temporal or the database: both may be away.
 
@@ -38,6 +41,7 @@ async def open_services(
         measures: where the numbers go.
         jobs: instead of Temporal.
         elsewhere: the credits service, when the settings name one.
+        vendor_tokens: who knows the tokens that users sign in with; none: nobody does.
     """
     if settings.services.mana_credits_url and elsewhere is None:
         raise RuntimeError("The settings name a credits service, and nobody handed one in")
@@ -51,7 +55,12 @@ async def open_services(
         names = Names()
         stack.callback(names.close)
         storage = open_files(settings.storage_setup, stack)
-        verifier = TokenVerifier.build(settings.tokens, settings.data_dir)
+        if vendor_tokens is not None:
+            stack.push_async_callback(vendor_tokens.aclose)
+        sessions = (
+            Sessions.open(settings.sign_in, settings.data_dir) if settings.token_sign_in else None
+        )
+        verifier = TokenVerifier.build(settings.tokens, settings.data_dir, sessions)
         keys = (
             EmbeddedIssuer.open(settings.data_dir).key_set()
             if (settings.tokens.embedded_issuer)
@@ -80,8 +89,17 @@ async def open_services(
             measures=measures,
             limiter=_limiter(settings, stack),
             elsewhere=elsewhere,
+            sign_in=_sign_in(settings, sessions, vendor_tokens),
             egress=Egress(settings.egress.rules, names, Seals(settings.temporal.payload_keys)),
         )
+
+
+def _sign_in(
+    settings: Settings, sessions: Sessions | None, vendor: VendorTokens | None
+) -> SignIn | None:
+    if sessions is None or vendor is None:
+        return None
+    return SignIn(sessions, vendor, keep_seconds=settings.sign_in.believed_seconds)
 
 
 def _limiter(settings: Settings, stack: AsyncExitStack) -> Limiter | None:

@@ -194,11 +194,13 @@ class SpeechUsage(Value):
         files: that are ready.
         bytes: of all of them.
         today: made since midnight, UTC.
+        cleaned_at: when files nobody used were last removed; none: not yet.
     """
 
     files: int
     bytes: int
     today: int
+    cleaned_at: datetime | None = None
 
 
 class Expired(Value):

@@ -32,8 +32,9 @@ class NotAKey(Exception):
 class EmbeddedIssuer:
     """Signs and publishes with one EdDSA key; ``open`` makes the key when there is none yet."""
 
-    def __init__(self, key: Ed25519PrivateKey) -> None:
+    def __init__(self, key: Ed25519PrivateKey, *, issuer: str = ISSUER) -> None:
         self._key = key
+        self._issuer = issuer
         public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self._jwk = {"crv": "Ed25519", "kty": "OKP", "x": _base64url(public)}
         self.kid = _thumbprint(self._jwk)
@@ -72,7 +73,7 @@ class EmbeddedIssuer:
         """
         now = int(time.time())
         claims: dict[str, Any] = {
-            "iss": ISSUER,
+            "iss": self._issuer,
             "aud": audience,
             "sub": user_id,
             "iat": now,
@@ -81,6 +82,10 @@ class EmbeddedIssuer:
         if email is not None:
             claims["email"] = email
         return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": self.kid})
+
+    def secret(self) -> bytes:
+        """The key itself, for other keys to be derived from; never used as it is."""
+        return self._key.private_bytes_raw()
 
     def key_set(self) -> dict[str, Any]:
         """The document of ``/.well-known/jwks.json``."""

@@ -38,6 +38,7 @@ from runtime.settings_groups import (
 )
 from runtime.settings_language import LanguageSettings, SpeechEngineSettings
 from runtime.settings_services import ServiceSettings
+from runtime.settings_sign_in import SignInSettings
 from runtime.settings_speech import SpeechSettings
 from runtime.settings_storage import StorageSettings
 from runtime.settings_values import TIERS, InvalidSetting
@@ -56,6 +57,7 @@ class Settings(BaseModel):
     budgets: BudgetSettings
     credits: CreditSettings
     tokens: TokenSettings
+    sign_in: SignInSettings
     services: ServiceSettings
     database: DatabaseSettings
     storage: StorageSettings
@@ -94,6 +96,12 @@ class Settings(BaseModel):
         if self.database.database_url is not None:
             return self.database.database_url.get_secret_value()
         return f"sqlite+aiosqlite:///{self.data_dir / 'voicekeep.db'}"
+
+    @property
+    def token_sign_in(self) -> bool:
+        """Whether a token of OpenAI's gives a session."""
+        said = self.sign_in.token_sign_in
+        return self.tokens.embedded_issuer if said is None else said
 
     @property
     def starting_credits(self) -> int:

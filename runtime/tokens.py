@@ -19,9 +19,11 @@ import httpx
 import jwt
 
 from contracts.errors import Unauthenticated
+from contracts.sessions import SESSION_AUDIENCE, SESSION_ISSUER
 from contracts.values import Value
 from runtime.issuer import AUDIENCE, ISSUER, EmbeddedIssuer
 from runtime.key_sets import FETCH_SECONDS, FetchedKeys, FixedKeys, KeySet, VerifyingKey
+from runtime.sessions import Sessions
 from runtime.settings_groups import TokenSettings
 
 MISSING: Final = "Missing authorization header"
@@ -100,8 +102,14 @@ class TokenVerifier:
         self._seen: dict[bytes, _Seen] = {}
 
     @classmethod
-    def build(cls, settings: TokenSettings, data_dir: Path) -> Self:
-        """The verifier these settings ask for; makes the embedded issuer's key when need be."""
+    def build(
+        cls, settings: TokenSettings, data_dir: Path, sessions: Sessions | None = None
+    ) -> Self:
+        """The verifier these settings ask for; makes the embedded issuer's key when need be.
+
+        Args:
+            sessions: are believed too.
+        """
         client = httpx.AsyncClient(
             timeout=FETCH_SECONDS, follow_redirects=False, trust_env=False, max_redirects=0
         )
@@ -112,6 +120,9 @@ class TokenVerifier:
         if settings.embedded_issuer:
             own = FixedKeys(EmbeddedIssuer.open(data_dir).key_set())
             issuers.append(TrustedIssuer(ISSUER, AUDIENCE, own))
+        if sessions is not None:
+            known_keys = FixedKeys(sessions.key_set())
+            issuers.append(TrustedIssuer(SESSION_ISSUER, SESSION_AUDIENCE, known_keys))
         return cls(issuers, client=client)
 
     async def __aenter__(self) -> Self:

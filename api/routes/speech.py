@@ -85,7 +85,7 @@ async def create_speech(
 async def list_speech(
     user: CurrentUser, needs: Needs, limit: Limit = DEFAULT_LIMIT, cursor: CursorText = None
 ) -> SpeechList:
-    """One's own, newest first."""
+    """One's own texts, newest first, in pages."""
     async with needs.database.read() as tx:
         found = await tx.speech.page(user.id, limit=limit, after=place_of(cursor))
     more, page = len(found) > limit, found[:limit]

@@ -49,7 +49,7 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, tuple[str, dict[str, Any]]]]]] = {
         {
             "forbidden": ("Not a member of this space", {}),
             "missing_scope": (
-                "This API key has not the scope that is needed",
+                "This credential has not the scope that is needed",
                 {"requiredScope": "memos:write"},
             ),
         },

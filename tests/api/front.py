@@ -22,6 +22,7 @@ from runtime.issuer import EmbeddedIssuer
 from runtime.settings import Settings, load
 from store.database import Database
 from tests.fakes.ports import RecordingStarter, part
+from tests.fakes.vendor_tokens import KnownTokens
 
 API = "/api/v1"
 SAID = "hello world this is a memo"
@@ -67,6 +68,7 @@ class Front:
     starter: RecordingStarter
     settings: Settings
     issuer: EmbeddedIssuer
+    vendor_tokens: KnownTokens
 
     @property
     def services(self) -> Services:
@@ -160,8 +162,12 @@ async def opened(
     """The app between its start and its end; with Temporal's own client when that is asked for."""
     settings = settings_for(data_dir, **overrides)
     starter = starter or RecordingStarter()
+    tokens = KnownTokens()
     app = create_app(
-        settings, jobs=None if temporal else starter, elsewhere=credits_service(settings)
+        settings,
+        jobs=None if temporal else starter,
+        elsewhere=credits_service(settings),
+        vendor_tokens=tokens,
     )
     transport = httpx.ASGITransport(app)
     async with (
@@ -170,7 +176,7 @@ async def opened(
     ):
         await app.state.opening.services()
         issuer = EmbeddedIssuer.open(settings.data_dir)
-        yield Front(app, client, starter, settings, issuer)
+        yield Front(app, client, starter, settings, issuer, tokens)
 
 
 def job_of(memo_id: str) -> str:

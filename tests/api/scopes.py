@@ -36,6 +36,13 @@ BUT: Final[Mapping[str, Scope]] = {"POST /api/v1/credits/consume": Scope.ADMIN}
 """Operations that want another scope than the rest of their paths."""
 
 
+KEPT: Final[Mapping[str, Access]] = {
+    "/tts/": READ_ALOUD,
+    "/files/": READ_ALOUD,
+    "/user/usage": READ_ALOUD,
+}
+"""At the root, by how the path begins."""
+
 NOT_FOR_USERS: Final = frozenset({"internal", "webhooks"})
 """First parts of paths that services and vendors ask, with keys of their own."""
 
@@ -43,6 +50,9 @@ NOT_FOR_USERS: Final = frozenset({"internal", "webhooks"})
 def wanted(operation: str) -> Scope | None:
     """The scope an operation wants of a key; none where keys of users are nothing."""
     method, path = operation.split(" ")
+    for begin, kept in KEPT.items():
+        if path.startswith(begin):
+            return kept.reads if method in READING else kept.writes
     part = path.removeprefix(f"{API}/").partition("/")[0]
     if path == f"{API}/credits/pricing" or part in NOT_FOR_USERS or not path.startswith(API):
         return None

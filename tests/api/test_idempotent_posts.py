@@ -19,6 +19,8 @@ KEY: Final = {HEADER: "k-1"}
 
 CREATE_NOTHING: Final = {
     "/api/v1/credits/check": "reads a balance",
+    "/auth/verify": "signs a session of a user; nothing is kept",
+    "/auth/refresh": "likewise",
     "/api/v1/jobs/{job_id}/cancel": "a job that was asked to end is asked again, or has ended: 409",
     "/api/v1/uploads/tus/{upload_id}": "bytes have their place: sent again they are refused",
     "/api/v1/batch-metadata": "writes the same fields of a memo again",

@@ -35,6 +35,8 @@ OPEN_TO_ANYBODY: Final = {
     "GET /health/live",
     "GET /metrics",
     "GET /.well-known/jwks.json",
+    "POST /auth/verify",  # the credential is in the body
+    "POST /auth/refresh",  # likewise
 }
 """Reviewed, one by one; whatever else asks for no credential fails."""
 

@@ -41,7 +41,7 @@ def test_every_operation_of_users_wants_the_scope_of_the_table_and_the_reference
         told = paths[path][method.lower()]
         assert {"apiKey": [wanted(name)]} in told["security"]
         assert {"bearer": []} in told["security"]
-        assert told["responses"]["403"] == {"$ref": "#/components/responses/Error403"}
+        assert told["responses"]["403"]["$ref"].endswith("Error403")
 
 
 def test_no_other_operation_is_for_keys(app: FastAPI) -> None:
@@ -83,12 +83,14 @@ async def test_a_key_opens_what_wants_its_scope_and_nothing_else(front: Front, a
             answer = await front.ask(method, path, let_in)
             assert answer.status_code != 401, name
             # A space one is no member of refuses as well, and says another thing.
-            assert answer.status_code != 403 or answer.json()["code"] == "forbidden", name
+            assert answer.status_code != 403 or answer.json().get("code") == "forbidden", name
         refused = await front.ask(method, path, without[route.scope])
         assert refused.status_code == 403, name
-        if method != "HEAD":
-            told = refused.json()
+        told = refused.json() if method != "HEAD" else {}
+        if "code" in told:
             assert (told["code"], told["requiredScope"]) == ("missing_scope", route.scope), name
+        elif told:
+            assert told["error"] == "missing_scope", name
 
 
 async def test_a_route_that_names_no_scope_is_closed_to_every_key(front: Front, anna: User) -> None:

@@ -13,6 +13,7 @@ cron-     a wrong key of the cron job; ``cron``: the right one
 
 The memos, and the job, are over. What belongs to somebody else is 404, like what is not there; a
 member who may read it but not change it is told so with 403. Routes of vendors want a signature.
+`/auth/*` is for whoever has what is in the body: a token of a vendor, a session.
 """
 
 from typing import Final
@@ -70,6 +71,17 @@ none    former  key-    svc-    cron-
 401 404 404 404 403 200 401 401 401 401  HEAD /api/v1/speech/{speech_id}/audio
 401 404 404 404 403 200 401 401 401 401  GET /api/v1/speech/{speech_id}/timings
 401 404 404 404 403 204 401 401 401 401  GET /api/v1/speech/{speech_id}/events
+
+200 200 200 200 200 200 200 200 200 200  POST /auth/verify
+200 200 200 200 200 200 200 200 200 200  POST /auth/refresh
+401 200 200 200 403 200 401 401 401 401  POST /tts/generate
+401 404 404 404 403 200 401 401 401 401  GET /tts/{content_hash}/status
+401 404 404 404 403 200 401 401 401 401  GET /tts/status/{content_hash}
+401 404 404 404 403 200 401 401 401 401  DELETE /tts/{file_id}
+401 404 404 404 403 200 401 401 401 401  DELETE /tts/delete/{file_id}
+401 404 404 404 403 200 401 401 401 401  GET /files/{file_id}
+401 404 404 404 403 200 401 401 401 401  HEAD /files/{file_id}
+401 200 200 200 403 200 401 401 401 401  GET /user/usage
 
 401 404 404 404 403 200 401 401 401 401  GET /api/v1/jobs/{job_id}
 401 404 404 404 403 409 401 401 401 401  POST /api/v1/jobs/{job_id}/cancel

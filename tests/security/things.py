@@ -15,6 +15,7 @@ from tests.api.front import Front, User, settings_for, wav
 from tests.api.reading import spoken
 from tests.api.uploading import begin
 from tests.fakes.ports import part
+from tests.fakes.vendor_tokens import GOOD
 
 SECRET: Final = "pomegranate"
 """Stands in every text of what a user has."""
@@ -59,6 +60,9 @@ BODIES: Final[Mapping[str, Any]] = {
     "POST /api/v1/blueprints": {"name": {"en": "Meeting"}},
     "PATCH /api/v1/blueprints/{blueprint_id}": {"isPublic": False},
     "POST /api/v1/speech": {"text": "Read me."},
+    "POST /auth/verify": {"openai_token": f"{GOOD}-of-somebody"},
+    "POST /auth/refresh": {"session_token": "{session_token}"},
+    "POST /tts/generate": {"text": "Read me."},
     "POST /api/v1/uploads": {"filename": "a.wav", "mediaType": "audio/wav", "bytes": 9},
     "POST /api/v1/credits/check": {"operation": "EXPORT", "amount": 1},
     "POST /api/v1/credits/consume": SPENT,
@@ -137,9 +141,15 @@ async def addressed(front: Front, user: User) -> dict[str, str]:
     sent = await front.ask("POST", f"webhook-endpoints/{endpoint_id}/test", user)
     begun = await begin(front, user, len(wav()))
     drawn = (await front.ask("POST", "api-keys", user, json=API_KEY)).json()
-    read = await spoken(front, user, text=SECRET)
+    # Words of one's own: equal words of two users have one hash.
+    read = await spoken(front, user, text=f"{SECRET} {uuid4()}")
+    verify = {"openai_token": f"{GOOD}-{user.id}"}
+    session = (await front.ask("POST", "/auth/verify", json=verify)).json()
     return {
         "speech_id": read["id"],
+        "file_id": read["id"],
+        "content_hash": read["contentHash"],
+        "session_token": session["session_token"],
         "api_key_id": drawn["apiKey"]["id"],
         "endpoint_id": endpoint_id,
         "message_id": sent.json()["messageId"],
@@ -155,6 +165,7 @@ def nobodys(things: Things) -> dict[str, str]:
         "job_id": f"memo-{memo_id}",
         "file_path": f"{fresh['user_id']}/x/audio.m4a",
         "message_id": f"msg_{uuid4().hex}-{endpoint_id}",
+        "content_hash": uuid4().hex * 2,
     }
 
 
