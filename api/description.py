@@ -45,6 +45,11 @@ TAGS: Final[list[dict[str, Any]]] = [
         "description": "The contract older clients know: at the root, snake_case, errors "
         "`{error, message}`.",
     },
+    {
+        "name": "OpenAI",
+        "description": "The same jobs for clients of OpenAI's audio API: its paths, its shapes, "
+        'its errors `{"error": {message, type, param, code}}`.',
+    },
     {"name": "Jobs", "description": "The durable jobs behind memos: progress, events, cancelling."},
     {"name": "Credits", "description": "Prices and the caller's account."},
     {
@@ -72,7 +77,11 @@ _EXAMPLES: Final = {
 _API_KEY: Final = "apiKey"
 """Name of the security scheme; whatever wants a scope may say that a key has not got it."""
 
-_ERROR_SHAPES: Final = {"ErrorAnswer": "Error", "KeptError": "KeptError"}
+_ERROR_SHAPES: Final = {
+    "ErrorAnswer": "Error",
+    "KeptError": "KeptError",
+    "OpenAIError": "OpenAIError",
+}
 """Shapes of error answers, and what they are called with a status."""
 
 _OF_THE_FRAMEWORK: Final = ("HTTPValidationError", "ValidationError")

@@ -1,7 +1,7 @@
 """One table maps the failure tree to HTTP; one shape for every error answer.
 
 An error answer is ``{"success": false, "error", "code", "requestId"}`` and, where the failure names
-some, further fields. What the caller sent is never repeated in it.
+some, further fields; below ``/v1`` it is OpenAI's. What the caller sent is never repeated in it.
 """
 
 import http
@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from api.openai_errors import PARAM, as_openai, is_openai, openai_body
 from contracts import errors
 
 STATUS: Final[Mapping[type[errors.Failure], int]] = {
@@ -64,15 +65,29 @@ def request_id_of(request: Request) -> str:
 
 
 def error_body(request_id: str, message: str, code: str, **extra: Any) -> dict[str, Any]:
-    """The body of every error answer."""
+    """The body of an error answer in our own shape."""
     body = {"success": False, "error": message, "code": code, "requestId": request_id}
     return extra | body
 
 
+def body_at(
+    scope: Mapping[str, Any], status: int, message: str, code: str, **extra: Any
+) -> dict[str, Any]:
+    """The body of every error answer, in the shape that belongs to the path of the request."""
+    if is_openai(scope["path"]):
+        return openai_body(status, message, code, **extra)
+    request_id = str(scope.get("state", {}).get("request_id", ""))
+    return error_body(request_id, message, code, **extra)
+
+
+def field_of(problem: Mapping[str, Any]) -> str | None:
+    """Name of the field that a validation error is about; none: it is about the whole body."""
+    return ".".join(str(part) for part in problem["loc"] if part not in _PLACES) or None
+
+
 def sentence(problem: Mapping[str, Any]) -> str:
     """One message about one field, in the spelling clients send it in."""
-    location = [part for part in problem["loc"] if part not in _PLACES]
-    field = ".".join(str(part) for part in location) or "body"
+    field = field_of(problem) or "body"
     kind, message = problem["type"], str(problem["msg"])
     if kind == "missing":
         return f"{field} is required"
@@ -90,8 +105,10 @@ def validation_failure(problems: Iterable[Mapping[str, Any]]) -> errors.InvalidI
     return errors.InvalidInput(", ".join(dict.fromkeys(sentence(each) for each in problems)))
 
 
-def failure_response(request_id: str, failure: errors.Failure) -> JSONResponse:
-    """The answer a failure becomes."""
+def failure_response(request_id: str, failure: errors.Failure, path: str = "") -> JSONResponse:
+    """The answer a failure becomes, in the shape that belongs to the path."""
+    if is_openai(path):
+        failure = as_openai(failure)
     status = status_of(failure)
     headers = {}
     wait = failure.retry_after
@@ -101,23 +118,27 @@ def failure_response(request_id: str, failure: errors.Failure) -> JSONResponse:
         headers["Retry-After"] = str(max(1, math.ceil(wait)))
     if status == http.HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    body = error_body(request_id, failure.message, failure.code, **failure.extra)
+    scope = {"path": path, "state": {"request_id": request_id}}
+    body = body_at(scope, status, failure.message, failure.code, **failure.extra)
     return JSONResponse(body, status, headers)
 
 
 async def on_failure(request: Request, failure: errors.Failure) -> Response:
     """Answer a failure of our own tree."""
-    return failure_response(request_id_of(request), failure)
+    return failure_response(request_id_of(request), failure, request.scope["path"])
 
 
 async def on_invalid_request(request: Request, error: RequestValidationError) -> Response:
     """Answer a request whose fields are not of the form asked for."""
-    return failure_response(request_id_of(request), validation_failure(error.errors()))
+    failure = validation_failure(error.errors())
+    if is_openai(request.scope["path"]):
+        failure.extra[PARAM] = field_of(error.errors()[0])
+    return failure_response(request_id_of(request), failure, request.scope["path"])
 
 
 async def on_http_exception(request: Request, error: HTTPException) -> Response:
     """Answer what the framework itself refuses: an unknown path, a wrong method."""
     status = error.status_code
     message = "Not found" if status == http.HTTPStatus.NOT_FOUND else str(error.detail)
-    body = error_body(request_id_of(request), message, _CODES.get(status, "invalid_request"))
+    body = body_at(request.scope, status, message, _CODES.get(status, "invalid_request"))
     return JSONResponse(body, status, error.headers)

@@ -5,40 +5,28 @@ again with the same ``Idempotency-Key`` and gets the end of the same job. What i
 from what the job wrote: a copy beside the key would outlive an erased memo.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing, suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse, Response
 
 from api.admission import API_PREFIX
 from api.dependencies import Services
 from api.errors import status_of
-from api.funds import balance_of
 from api.idempotency import BUSY_SECONDS, Key
 from api.job_start import Enter, JobStart
+from api.job_wait import awaited, failure_of
 from api.shapes.fields import Answer
 from api.shapes.jobs import JobWorking
-from contracts.errors import (
-    Conflict,
-    Failure,
-    InsufficientCredits,
-    InvalidInput,
-    NotFound,
-    ProviderFailure,
-    Unavailable,
-)
-from contracts.jobs import Job, JobFailure, JobState
+from contracts.errors import Unavailable
+from contracts.jobs import Job, JobState
 
 if TYPE_CHECKING:
     from store.database import Transaction
 
 Tell = Callable[["Transaction", Job], Awaitable[Answer]]
 """Reads what a completed job wrote."""
-
-_NO_REASON: Final = JobFailure(code="failed", message="The job ended without a reason")
 
 
 class LongCall:
@@ -58,6 +46,7 @@ class LongCall:
         self._tell = tell
         self._status = status
         self._refusal = refusal
+        self._seconds = services.settings.limits.long_call_wait_seconds
 
     async def answer(self, user_id: str, key: Key | None, enter: Enter) -> Response:
         """Enter the rows, start the job, wait for its end.
@@ -74,7 +63,7 @@ class LongCall:
         entered = await starting.start(user_id, key, enter)
         job_id = str(entered.answer["jobId"])
         try:
-            job = await self._ended(job_id, user_id)
+            job = await awaited(self._services, job_id, user_id, self._seconds)
             if job.state is JobState.COMPLETED:
                 return await self._told(job)
         except Unavailable:
@@ -82,7 +71,7 @@ class LongCall:
             return _working(job_id, JobState.QUEUED)
         if not job.state.final:
             return _working(job_id, job.state)
-        failure = await self._failure(job)
+        failure = await failure_of(self._services, job, self._refusal)
         if key is not None and status_of(failure) < HTTPStatus.INTERNAL_SERVER_ERROR:
             await self._free(user_id, key, job_id)
         raise failure
@@ -94,46 +83,10 @@ class LongCall:
             if kept is not None and kept.answer.get("jobId") == job_id:
                 await tx.idempotency.forget(user_id, key.text)
 
-    async def _ended(self, job_id: str, user_id: str) -> Job:
-        job = await self._job(job_id, user_id)
-        if job.state.final:
-            return job
-        watched = self._services.events.watch(job_id, user_id, job.event_seq)
-        with suppress(TimeoutError):
-            async with (
-                asyncio.timeout(self._services.settings.limits.long_call_wait_seconds),
-                aclosing(watched) as events,
-            ):
-                async for _ in events:
-                    pass
-        return await self._job(job_id, user_id)
-
-    async def _job(self, job_id: str, user_id: str) -> Job:
-        async with self._database.read() as tx:
-            job = await tx.jobs.find(job_id, user_id)
-        if job is None:
-            raise NotFound
-        return job
-
     async def _told(self, job: Job) -> Response:
         async with self._database.read() as tx:
             answer = await self._tell(tx, job)
         return JSONResponse(answer.model_dump(mode="json", by_alias=True), self._status)
-
-    async def _failure(self, job: Job) -> Failure:
-        """What the call is answered for a job that came to nothing."""
-        if job.state is JobState.CANCELLED:
-            return Conflict("The job was cancelled", code="job_cancelled")
-        failure = job.failure or _NO_REASON
-        match failure.code:
-            case InsufficientCredits.code:
-                free = (await balance_of(self._services, job.user_id)).free
-                return InsufficientCredits(int(job.request.get("price", 0)), free)
-            case NotFound.code:
-                return NotFound()
-            case "no_transcript":
-                return InvalidInput(failure.message, code=failure.code)
-        return ProviderFailure(self._refusal or failure.message, code=failure.code)
 
 
 def _working(job_id: str, state: JobState) -> Response:

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import error_body
+from api.errors import body_at
 from api.measures import Measures
 
 REQUEST_ID_HEADER: Final = "X-Request-ID"
@@ -81,7 +81,7 @@ class _Answer:
         """Answer 500, unless an answer has begun: then the connection ends short."""
         if self.status:
             raise ConnectionAbortedError("The answer had begun when the request crashed")
-        body = error_body(self.request_id, "Internal server error", "internal_error")
+        body = body_at(self._scope, 500, "Internal server error", "internal_error")
         await JSONResponse(body, 500)(self._scope, receive, self.send)
 
 

@@ -8,10 +8,10 @@ import asyncio
 from typing import Final
 
 from fastapi.responses import JSONResponse
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import error_body, request_id_of
+from api.errors import body_at
 from runtime.settings_bounds import ConnectionSettings
 
 MAX_HEADERS: Final = 100
@@ -140,5 +140,5 @@ def _refusal(scope: Scope, status: int, code: str, message: str) -> JSONResponse
     # The rest of a body is read for a while yet: a connection that is closed with something unread
     # takes its answer back.
     headers = {"Retry-After": str(AGAIN_SECONDS)} if status in {408, 503} else None
-    body = error_body(request_id_of(Request(scope)), message, code)
+    body = body_at(scope, status, message, code)
     return JSONResponse(body, status, headers)

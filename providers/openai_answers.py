@@ -1,15 +1,14 @@
 """The shapes OpenAI's transcription answers in, and what they are in ours."""
 
 import math
-import re
 from collections.abc import Sequence
-from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 from pydantic.dataclasses import dataclass
 
 from contracts.costs import Units, tokens
+from contracts.language_names import LANGUAGES
 from contracts.transcript import TranscriptPart, Utterance, Word
 from contracts.values import SMALL
 from providers.answer_text import Text
@@ -119,18 +118,3 @@ def _locale(language: str | None, asked: Sequence[str]) -> str | None:
 
 
 _LONGEST_CODE: Final = 3
-
-_NAMES: Final = """
-    afrikaans af, arabic ar, armenian hy, azerbaijani az, belarusian be, bosnian bs,
-    bulgarian bg, catalan ca, chinese zh, croatian hr, czech cs, danish da, dutch nl,
-    english en, estonian et, finnish fi, french fr, galician gl, german de, greek el,
-    hebrew he, hindi hi, hungarian hu, icelandic is, indonesian id, italian it,
-    japanese ja, kannada kn, kazakh kk, korean ko, latvian lv, lithuanian lt,
-    macedonian mk, malay ms, maori mi, marathi mr, nepali ne, norwegian no, persian fa,
-    polish pl, portuguese pt, romanian ro, russian ru, serbian sr, slovak sk, slovenian sl,
-    spanish es, swahili sw, swedish sv, tagalog tl, tamil ta, thai th, turkish tr,
-    ukrainian uk, urdu ur, vietnamese vi, welsh cy
-"""
-
-LANGUAGES: Final = MappingProxyType(dict(re.findall(r"(\w+) (\w+)", _NAMES)))
-"""The languages OpenAI's documentation lists for Whisper, by the names it answers with."""

@@ -128,6 +128,15 @@ class LimitSettings(Group):
         description="how long a question, a combination or a headline is waited for before its "
         "call answers 202 and tells where to look",
     )
+    openai_wait_seconds: float = Field(
+        300,
+        validation_alias="OPENAI_API_WAIT_SECONDS",
+        ge=0,
+        le=3600,
+        description="how long a call of `/v1/audio` is waited for before it answers 409 "
+        "`still_working`; the same call again goes on waiting for the same job. Less than "
+        "REQUEST_TIMEOUT_SECONDS",
+    )
     heartbeat_timeout_seconds: float = Field(
         60,
         validation_alias="HEARTBEAT_TIMEOUT_SECONDS",

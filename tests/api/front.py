@@ -46,6 +46,7 @@ def settings_for(data_dir: Path, **overrides: Any) -> Settings:
         "EMBEDDED_ISSUER": True,
         "RATE_LIMIT_PER_MINUTE": 0,
         "LONG_CALL_WAIT_SECONDS": 0,
+        "OPENAI_API_WAIT_SECONDS": 0,
         "EVENT_STREAM_SECONDS": 0.1,
     }
     return load(None, **(given | overrides))

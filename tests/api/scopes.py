@@ -40,6 +40,9 @@ KEPT: Final[Mapping[str, Access]] = {
     "/tts/": READ_ALOUD,
     "/files/": READ_ALOUD,
     "/user/usage": READ_ALOUD,
+    "/v1/audio/speech": READ_ALOUD,
+    "/v1/audio/transcriptions": MEMOS,
+    "/v1/models": READ_ALOUD,
 }
 """At the root, by how the path begins."""
 

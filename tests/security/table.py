@@ -14,6 +14,7 @@ cron-     a wrong key of the cron job; ``cron``: the right one
 The memos, and the job, are over. What belongs to somebody else is 404, like what is not there; a
 member who may read it but not change it is told so with 403. Routes of vendors want a signature.
 `/auth/*` is for whoever has what is in the body: a token of a vendor, a session.
+Below `/v1` a job that was begun and not waited for is 409.
 """
 
 from typing import Final
@@ -82,6 +83,10 @@ none    former  key-    svc-    cron-
 401 404 404 404 403 200 401 401 401 401  GET /files/{file_id}
 401 404 404 404 403 200 401 401 401 401  HEAD /files/{file_id}
 401 200 200 200 403 200 401 401 401 401  GET /user/usage
+
+401 409 409 409 403 409 401 401 401 401  POST /v1/audio/speech
+401 200 200 200 403 200 401 401 401 401  GET /v1/models
+401 200 200 200 403 200 401 401 401 401  GET /v1/models/{model}
 
 401 404 404 404 403 200 401 401 401 401  GET /api/v1/jobs/{job_id}
 401 404 404 404 403 409 401 401 401 401  POST /api/v1/jobs/{job_id}/cancel

@@ -23,6 +23,9 @@ SECRET: Final = "pomegranate"
 Things = Mapping[str, str]
 """Ids, by the names that the document's parameters and fields have."""
 
+EVERYBODYS: Final = {"model": "tts-1"}
+"""Names in paths that are of the settings, and nobody's own."""
+
 TUS: Final = {"Tus-Resumable": "1.0.0"}
 PIECE: Final = TUS | {"Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
 HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -63,6 +66,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "POST /auth/verify": {"openai_token": f"{GOOD}-of-somebody"},
     "POST /auth/refresh": {"session_token": "{session_token}"},
     "POST /tts/generate": {"text": "Read me."},
+    "POST /v1/audio/speech": {"input": "Read me.", "model": "tts-1", "voice": "nova"},
     "POST /api/v1/uploads": {"filename": "a.wav", "mediaType": "audio/wav", "bytes": 9},
     "POST /api/v1/credits/check": {"operation": "EXPORT", "amount": 1},
     "POST /api/v1/credits/consume": SPENT,
@@ -189,7 +193,8 @@ async def ask(
     elif template.endswith("/tus/{upload_id}") and method in {"PATCH", "POST"}:
         kwargs["content"] = wav()[:5]
     given = {**HEADERS.get(operation, {}), **headers}
-    return await front.ask(method, template.format(**things), headers=given, **kwargs)
+    path = template.format(**EVERYBODYS, **things)
+    return await front.ask(method, path, headers=given, **kwargs)
 
 
 def filled(template: Any, things: Things) -> Any:

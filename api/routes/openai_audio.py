@@ -1,0 +1,168 @@
+"""OpenAI's API for texts that are read aloud, and its list of models, over the same jobs."""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from typing import Annotated, Any, Final
+
+from fastapi import Path, Request
+from starlette.responses import Response, StreamingResponse
+
+from api.admission import CurrentUser, user_router
+from api.dependencies import Needs, Services
+from api.idempotency import Claimed, Key
+from api.job_wait import awaited, failure_of, unless_gone
+from api.openai_errors import PARAM, PREFIX
+from api.shapes.openai import (
+    STILL_WORKING,
+    TRANSCRIBERS,
+    OpenAIModel,
+    OpenAIModels,
+    OpenAISpeech,
+    StreamFormat,
+    openai_errors,
+)
+from api.speech_start import SpeechStart
+from contracts.api_keys import READ_ALOUD
+from contracts.errors import Conflict, NotFound
+from contracts.jobs import JobState
+from contracts.speech import SpeechOrder
+from contracts.speech_job import SpeechFile, SpeechState
+
+AGAIN_SECONDS: Final = 1.0
+EVENTS: Final = "text/event-stream"
+
+router = user_router("OpenAI", scope=READ_ALOUD, prefix=PREFIX)
+
+_AUDIO: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The audio, or its events.",
+        "content": {"audio/*": {}, EVENTS: {"schema": {"type": "string"}}},
+    },
+    **openai_errors(400, 401, 402, 403, 404, 409, 413, 422, 429, 502, 503),
+}
+
+
+@router.post(
+    "/audio/speech",
+    summary="Read a text aloud, as OpenAI does",
+    response_class=Response,
+    responses=_AUDIO,
+)
+async def create_openai_speech(
+    request: Request, body: OpenAISpeech, user: CurrentUser, needs: Needs, *, claim: Claimed
+) -> Response:
+    """Answer with the audio, in any of the six formats, as bytes or as events.
+
+    The job behind it is the one of `POST /api/v1/speech`: equal requests have one file, what is
+    there is sent at once, what is being made is waited for. A client that hangs up and asks again
+    finds the same job. Sending begins when the whole text has been spoken.
+    """
+    order, fields = body.order(), body.model_dump(mode="json", exclude_unset=True)
+    file = await _ordered(needs, user.id, order, claim.over(fields))
+    if file.state is not SpeechState.READY:
+        file = await unless_gone(request, _made(needs, file))
+    return await _sent(needs, file, body.stream_format)
+
+
+@router.get(
+    "/models",
+    summary="Models, as OpenAI lists them",
+    response_description="All of them.",
+    responses=openai_errors(401, 403, 429, 503),
+)
+async def list_openai_models(needs: Needs) -> OpenAIModels:
+    """The names that `/v1/audio/speech` and `/v1/audio/transcriptions` take for `model`.
+
+    Who really speaks or transcribes is decided by the operator's tiers.
+    """
+    return OpenAIModels(data=[OpenAIModel(id=name) for name in _models(needs)])
+
+
+@router.get(
+    "/models/{model}",
+    summary="One model, as OpenAI shows it",
+    response_description="The model.",
+    responses=openai_errors(401, 403, 404, 429, 503),
+)
+async def get_openai_model(
+    model: Annotated[str, Path(description="Name of a model.")], needs: Needs
+) -> OpenAIModel:
+    """Whether there is a model of that name."""
+    if model not in _models(needs):
+        raise NotFound("There is no such model", code="model_not_found", extra={PARAM: "model"})
+    return OpenAIModel(id=model)
+
+
+def _models(needs: Services) -> tuple[str, ...]:
+    spoken = needs.settings.speech_setup
+    own = needs.settings.transcription.openai_transcription_model
+    return tuple(dict.fromkeys((*spoken.openai_models, spoken.openai_model, *TRANSCRIBERS, own)))
+
+
+async def _ordered(
+    needs: Services, user_id: str, order: SpeechOrder, key: Key | None
+) -> SpeechFile:
+    """The file, its job begun or joined; what failed or went since the key came is made anew."""
+    starting = SpeechStart(needs)
+    if key is not None:
+        with suppress(NotFound):
+            file = await starting.start(user_id, order, key)
+            if file.state is not SpeechState.FAILED:
+                return file
+    return await starting.start(user_id, order, None)
+
+
+async def _made(needs: Services, file: SpeechFile) -> SpeechFile:
+    """The file, once its job has made it."""
+    seconds = needs.settings.limits.openai_wait_seconds
+    job = await awaited(needs, file.job_id, file.user_id, seconds)
+    if not job.state.final:
+        raise still_working()
+    if job.state is not JobState.COMPLETED:
+        raise await failure_of(needs, job)
+    async with needs.database.read() as tx:
+        made = await tx.speech.find(file.id, file.user_id)
+    if made is None:
+        raise NotFound
+    return made
+
+
+async def _sent(needs: Services, file: SpeechFile, form: StreamFormat) -> Response:
+    if file.key is None:
+        raise NotFound
+    content = needs.files.read(file.key)
+    # What cannot be read at all is told by a status.
+    first = await anext(content, b"")
+    audio = _whole(first, content)
+    if form is StreamFormat.AUDIO:
+        return StreamingResponse(audio, media_type=file.order.format.media_type)
+    return StreamingResponse(_as_events(audio, file), media_type=EVENTS)
+
+
+async def _whole(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk
+
+
+async def _as_events(audio: AsyncIterator[bytes], file: SpeechFile) -> AsyncIterator[str]:
+    async for chunk in audio:
+        told = base64.b64encode(chunk).decode()
+        yield event({"type": "speech.audio.delta", "audio": told})
+    # Tokens are counted by no engine that speaks here: what is counted stands beside them.
+    usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+    counted = {"characters": len(file.order.text), "seconds": file.seconds}
+    yield event({"type": "speech.audio.done", "usage": usage | counted})
+
+
+def event(data: Mapping[str, Any]) -> str:
+    """One server-sent event."""
+    return f"data: {json.dumps(data)}\n\n"
+
+
+def still_working() -> Conflict:
+    """What a call is answered that was waited for long enough."""
+    message = "The job is still at work: the same request again waits for it"
+    return Conflict(message, code=STILL_WORKING, retry_after=AGAIN_SECONDS)
