@@ -6,7 +6,10 @@ from typing import Final
 
 from benchmarks.measure import Row
 
-NAMES: Final = ("durability", "starts", "conversion", "long_audio", "growth", "cold", "webhooks")
+NAMES: Final = (
+    *("durability", "starts", "conversion", "long_audio", "growth", "cold", "webhooks"),
+    "speech",
+)
 HEAD: Final = (
     "| what | ours | anchor | result | target | met |",
     "|---|---|---|---|---|---|",

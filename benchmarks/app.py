@@ -39,12 +39,15 @@ class Connection:
         """Connect to a port of this machine."""
         return cls(*await asyncio.open_connection("127.0.0.1", port))
 
-    async def send(self, method: str, path: str, token: str, body: Any = None) -> Answer:
-        """Send one request and read its answer."""
+    async def send(
+        self, method: str, path: str, token: str, body: Any = None, *, keyed: bool = True
+    ) -> Answer:
+        """Send one request, with a new key if so wished, and read its answer."""
         content = b"" if body is None else json.dumps(body).encode()
+        key = f"Idempotency-Key: {uuid.uuid4()}\r\n" if keyed else ""
         self._writer.write(
             f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n"
-            f"Idempotency-Key: {uuid.uuid4()}\r\nContent-Type: application/json\r\n"
+            f"{key}Content-Type: application/json\r\n"
             f"Content-Length: {len(content)}\r\n\r\n".encode()
             + content
         )
