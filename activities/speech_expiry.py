@@ -30,7 +30,10 @@ class SpeechExpiry:
     @activity.defn(name="expire_speech")
     async def expire_speech(self) -> Expired:
         """Remove what nobody has used for so long; what is used meanwhile stays."""
-        return Expired(files=await self._expire_files(), parts=await self._expire_parts())
+        removed = Expired(files=await self._expire_files(), parts=await self._expire_parts())
+        async with self._database.write() as tx:
+            await tx.speech.cleaned()
+        return removed
 
     async def _expire_files(self) -> int:
         removed = 0

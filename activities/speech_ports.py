@@ -94,6 +94,9 @@ class Speech(Protocol):
     async def remove_expired(self, file_id: str, user_id: str) -> tuple[OwnedKey, ...]:
         """Remove it, unless somebody has used it since."""
 
+    async def cleaned(self) -> None:
+        """Say that what nobody has used for long was removed just now."""
+
     async def use_part(self, scope: str, part_hash: str, file_id: str) -> KeptPart | None:
         """A part that was spoken before, for one more file."""
 

@@ -17,7 +17,7 @@ from contracts.speech_job import KeptPart, SpeechFile, SpeechReady, SpeechState,
 from store.columns import Id, Moment
 from store.expressions import unless_there
 from store.session import Session
-from store.speech_tables import speech_files, speech_parts
+from store.speech_tables import EXPIRY, speech_cleanups, speech_files, speech_parts
 
 USE_EVERY_SECONDS: Final = 30.0
 """A file that is read in many pieces is not written down as used by each."""
@@ -79,9 +79,15 @@ _REMOVE_EXPIRED: Final = (
     .where(_OWN, _FILE.expires_at < bindparam("now", type_=Moment))
     .returning(_FILE.key)
 )
+_CLEANED: Final = speech_cleanups.c.name == EXPIRY
+_CLEAN: Final = unless_there(speech_cleanups)
+_CLEAN_AGAIN: Final = (
+    update(speech_cleanups).where(_CLEANED).values(at=bindparam("now", type_=Moment))
+)
 _USAGE: Final = select(
     func.count().label("files"),
     func.coalesce(func.sum(_FILE.size), 0).label("bytes"),
+    select(speech_cleanups.c.at).where(_CLEANED).scalar_subquery().label("cleaned_at"),
 ).where(_FILE.user_id == bindparam("own_user"), _FILE.state == SpeechState.READY)
 _SINCE: Final = select(func.count()).where(
     _FILE.user_id == bindparam("own_user"), _FILE.created_at >= bindparam("since", type_=Moment)
@@ -269,7 +275,15 @@ class Speech:
         today = await self._session.value(_SINCE, {"own_user": user_id, "since": since})
         if row is None:
             return SpeechUsage(files=0, bytes=0, today=int(today))
-        return SpeechUsage(files=row.files, bytes=int(row.bytes), today=int(today))
+        return SpeechUsage(
+            files=row.files, bytes=int(row.bytes), today=int(today), cleaned_at=row.cleaned_at
+        )
+
+    async def cleaned(self) -> None:
+        """Say that what nobody has used for long was removed just now."""
+        now = self._session.now
+        if not await self._session.run(_CLEAN_AGAIN, {"now": now}):
+            await self._session.run(_CLEAN[self._session.dialect], {"name": EXPIRY, "at": now})
 
     async def use_part(self, scope: str, part_hash: str, file_id: str) -> KeptPart | None:
         """A part that was spoken before, for one more file."""

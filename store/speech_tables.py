@@ -59,3 +59,13 @@ speech_parts = Table(
     Column("used_at", Moment, nullable=False),
     Index("ix_speech_parts_expiry", "used_at", "scope", "hash"),
 )
+
+EXPIRY: Final = "expiry"
+"""Name of the cleanup that removes what nobody has used for long."""
+
+speech_cleanups = Table(
+    "speech_cleanups",
+    METADATA,
+    Column("name", String(40), primary_key=True),
+    Column("at", Moment, nullable=False),  # when it was last done
+)

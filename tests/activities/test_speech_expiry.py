@@ -138,7 +138,9 @@ async def test_what_is_used_lives_on_and_the_rest_goes_with_its_files(shelf: She
 
 
 async def test_a_file_that_is_used_while_the_tick_goes_on_stays(shelf: Shelf) -> None:
-    first, second = await shelf.spoken("first"), await shelf.spoken("second")
+    first = await shelf.spoken("first")
+    shelf.now += timedelta(seconds=1)  # of two of one moment either may be removed first
+    second = await shelf.spoken("second")
     files = Watched(lambda: shelf.use(second))
     files.files = shelf.files.files
     shelf.files = files
@@ -155,6 +157,16 @@ async def test_more_than_a_page_goes_in_one_tick(shelf: Shelf) -> None:
     shelf.now += timedelta(seconds=WEEK + 1)
     assert await shelf.tick(page=2) == Expired(files=5, parts=5)
     assert shelf.files.files == {}
+
+
+async def test_a_tick_is_told_with_the_usage_of_everybody(shelf: Shelf) -> None:
+    times = []
+    for _ in range(2):
+        shelf.now += timedelta(hours=1)
+        await shelf.tick()
+        async with shelf.database.read() as tx:
+            times.append((await tx.speech.usage(shelf.user, shelf.now)).cleaned_at)
+    assert times == [shelf.now - timedelta(hours=1), shelf.now]
 
 
 async def test_one_that_is_still_being_made_is_left_alone_however_old(shelf: Shelf) -> None:

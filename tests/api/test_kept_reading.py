@@ -1,6 +1,7 @@
 """The read-aloud contract older clients know: each answer, each error, whose is whose."""
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from time import time
 from typing import Any
@@ -314,3 +315,7 @@ async def test_usage_counts_ones_own_files(front: Front, anna: User) -> None:
         "generated_today": 4,
         "last_cleanup": None,
     }
+    async with front.database.write() as tx:
+        await tx.speech.cleaned()
+    told = (await front.ask("GET", "/user/usage", user)).json()
+    assert datetime.fromisoformat(told["last_cleanup"]).timestamp() <= time()

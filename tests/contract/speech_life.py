@@ -12,12 +12,13 @@ from contracts.audio import MediaKind
 from contracts.paging import Cursor
 from contracts.speech import SpeechOrder
 from contracts.speech_job import KeptPart, SpeechReady, SpeechState
-from store.speech_tables import speech_files, speech_parts
+from store.speech_tables import speech_cleanups, speech_files, speech_parts
 
 WITHOUT_OWNER: Final = {
     "files whose time is over": "ORDER BY speech_files.expires_at",
     "parts nobody uses": "ORDER BY speech_parts.used_at",
     "parts of one scope": "speech_parts.scope = ",
+    "the last cleanup": "UPDATE speech_cleanups SET",
 }
 KEEP: Final = timedelta(days=7)
 A_DAY: Final = 86_400
@@ -37,6 +38,7 @@ def speech_rows(number: int, owner: str, at: datetime) -> Iterator[tuple[Table, 
         "scope": owner, "hash": f"h{number}", "user_id": owner, "file_id": file_id, "key": "k",
         "samples": 9, "speed": 1.0, "timings": [], "used_at": used,
     }  # fmt: skip
+    yield speech_cleanups, {"name": f"n{number}", "at": at}
 
 
 async def live_through_speech(tx: Any, user: str, now: datetime) -> None:
@@ -61,7 +63,9 @@ async def live_through_speech(tx: Any, user: str, now: datetime) -> None:
     await tx.media.stand(part.key, user)
     await tx.speech.timings(*own)
     await tx.speech.use(*own, keep_seconds=A_DAY)
-    await tx.speech.usage(user, now - timedelta(hours=9))
+    for _ in range(2):
+        await tx.speech.cleaned()
+    assert (await tx.speech.usage(user, now - timedelta(hours=9))).cleaned_at is not None
     await tx.speech.page(user, limit=20)
     await tx.speech.page(user, limit=20, after=Cursor(created_at=now, id=file_id))
     await tx.speech.expired(limit=20)
