@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from weakref import WeakValueDictionary
 
 from temporalio import activity
@@ -14,6 +13,7 @@ from activities.memo import announce_low
 from activities.ports import Database, Files, MediaTools, Transaction
 from activities.speech_call import SpeechCall
 from activities.speech_end import announce_speech
+from activities.speech_parts import at_hand, gone
 from activities.speech_ports import Joiner, LanguageGuess, Synthesizer
 from activities.transcription import FREE_TRIES, TierBounds, check_lost
 from activities.wallet_ports import OwnWallet, Wallet
@@ -251,19 +251,15 @@ class SpeechActivities:
                 key, job.user_id, kind=MediaKind.WORK, memo_id=None, job_id=job.job_id
             )
         tempo = _tempo(file.order.speed, kept)
+        scope = self._rules.scope_of(job.user_id)
         async with (
             alive(self._database, job.job_id, job.user_id),
             self._tools.workspace() as folder,
-            AsyncExitStack() as stack,
+            at_hand(self._database, self._files, scope, kept) as samples,
         ):
-            local: dict[str, Path] = {}
-            for part in kept:
-                if part.key not in local:
-                    path = await stack.enter_async_context(self._files.local(part.key))
-                    local[part.key] = path
             target = folder / "speech"
             seconds = await self._engines.joiner.join(
-                [local[part.key] for part in kept],
+                samples,
                 target,
                 job.form,
                 tempo=tempo,
@@ -279,7 +275,7 @@ class SpeechActivities:
             found = await tx.speech.parts(self._rules.scope_of(job.user_id), text.hashes)
         missing = set(text.hashes) - set(found)
         if missing:
-            raise NotFound("A part of the speech is gone", code="part_gone")
+            raise gone()
         return [found[part_hash] for part_hash in text.hashes]
 
     async def _complete(self, job: SpeechJob, file: SpeechFile, done: "_Made") -> SpeechReady:

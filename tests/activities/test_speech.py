@@ -1,0 +1,294 @@
+"""The steps of reading a text aloud, each done twice, too late, or over what is gone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.speech import SpeechActivities, SpeechEngines, SpeechRules
+from activities.transcription import TierBounds
+from contracts import ids
+from contracts.errors import Conflict, InsufficientCredits, NotFound, ProviderBusy
+from contracts.jobs import JobState, Step
+from contracts.speech import (
+    BYTES_PER_SECOND,
+    SAMPLE_BYTES,
+    SAMPLE_RATE,
+    Piece,
+    SpeechCapabilities,
+    SpeechFormat,
+    SpeechOffer,
+    SpeechOrder,
+    Spoken,
+    Timing,
+    TimingKind,
+)
+from contracts.speech_job import JoinSpeech, SpeakPart, SpeechJob, SpeechPlan, SpeechState
+from contracts.speech_setup import Names
+from contracts.tiers import AttemptOutcome
+from store.database import Database
+from tests.fakes.ports import MemoryFiles, ScriptedTools
+
+TEXT = "\n\n".join(
+    f"The {number} paragraph tells of ships that came in before the fog did."
+    for number in ("first", "second")
+)
+SECONDS_OF_PART = 0.5
+
+
+class Speaker:
+    """Half a second of sound for whatever it gets; what is in ``faults`` is raised first."""
+
+    provider = "scripted"
+    capabilities = SpeechCapabilities(max_characters=100)
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.faults: list[Exception] = []
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def synthesize(self, piece: Piece, target: Path) -> Spoken:
+        self.calls.append(piece.text)
+        await asyncio.sleep(0.01)
+        if self.faults:
+            raise self.faults.pop()
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        samples = round(SECONDS_OF_PART * SAMPLE_RATE)
+        target.write_bytes(bytes([len(self.calls), 0]) * samples)
+        word = Timing(kind=TimingKind.WORD, text=piece.text.split()[1], start=0.1, end=0.3)
+        return Spoken(samples=samples, timings=(word,))
+
+
+class PlainJoiner:
+    """One part behind the other."""
+
+    async def join(
+        self,
+        parts: Sequence[Path],
+        target: Path,
+        form: SpeechFormat,
+        *,
+        tempo: float = 1.0,
+        progress: Callable[[float], None],
+    ) -> float:
+        target.write_bytes(b"".join(part.read_bytes() for part in parts))
+        progress(1.0)
+        return target.stat().st_size / BYTES_PER_SECOND / tempo
+
+
+class Unsure:
+    """Knows no language."""
+
+    async def language(self, text: str) -> str | None:
+        return None
+
+
+class Reading:
+    """One text of a user, and the steps of its job."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.files = MemoryFiles()
+        self.speaker = Speaker()
+        names = Names({"nova": "nova"}, "", {"": "m"})
+        offer = SpeechOffer(
+            name="tier", provider="scripted", capabilities=Speaker.capabilities, names=names
+        )
+        self.steps = SpeechActivities(
+            database=database,
+            files=self.files,
+            tools=ScriptedTools(),
+            engines=SpeechEngines({"tier": self.speaker}, [offer], PlainJoiner(), Unsure()),
+            bounds=TierBounds(tries=2, backoff_seconds=2),
+            rules=SpeechRules(),
+        )
+        self.user = str(uuid4())
+        self.job = self._job()
+
+    def _job(self, price: int = 3) -> SpeechJob:
+        file_id = str(uuid4())
+        return SpeechJob(
+            job_id=ids.speech_job(file_id),
+            user_id=self.user,
+            file_id=file_id,
+            form=SpeechFormat.WAV,
+            price=price,
+        )
+
+    async def order(self, price: int = 3, **fields: Any) -> None:
+        """Write the rows of the text, as the front does."""
+        job = self.job = self._job(price)
+        order = SpeechOrder(**{"text": TEXT, "voice": "nova", "format": "wav"} | fields)
+        async with self.database.write() as tx:
+            await tx.speech.add(job.file_id, self.user, job.job_id, order, keep_seconds=99)
+            await tx.jobs.create(
+                job.job_id,
+                self.user,
+                kind=ids.SPEECH,
+                subject_id=job.file_id,
+                request=job.model_dump(mode="json"),
+                deadline_seconds=99,
+            )
+
+    async def plan(self) -> SpeechPlan:
+        return await ActivityEnvironment().run(self.steps.plan_speech, self.job)
+
+    async def speak(self, plan: SpeechPlan, index: int) -> bool:
+        """Whether the part was bought."""
+        order = SpeakPart(job=self.job, voice=plan.tiers[0].voice, index=index)
+        return (await ActivityEnvironment().run(self.steps.speak_part, order)).bought
+
+    async def join(self, plan: SpeechPlan) -> float:
+        order = JoinSpeech(job=self.job, voice=plan.tiers[0].voice)
+        return (await ActivityEnvironment().run(self.steps.join_speech, order)).seconds
+
+    async def money(self) -> tuple[int, int]:
+        async with self.database.read() as tx:
+            balance = await tx.credits.balance(self.user)
+        return balance.credits, balance.held
+
+    async def outcomes(self) -> list[AttemptOutcome | None]:
+        async with self.database.read() as tx:
+            found = await tx.attempts.list(self.job.job_id, self.user)
+        return [attempt.outcome for attempt in found]
+
+
+@pytest.fixture
+async def reading(database: Database) -> Reading:
+    reading = Reading(database)
+    await reading.order()
+    return reading
+
+
+async def test_a_plan_made_twice_holds_the_price_once(reading: Reading) -> None:
+    first = await reading.plan()
+    assert (await reading.plan(), await reading.money()) == (first, (150, 3))
+    (tier,) = first.tiers
+    assert (tier.parts, tier.missing, first.characters) == (2, (0, 1), len(TEXT))
+
+
+async def test_a_text_that_was_withdrawn_has_no_plan_and_one_that_is_too_dear_no_job(
+    reading: Reading,
+) -> None:
+    reading.job, ordered = reading.job.model_copy(update={"file_id": str(uuid4())}), reading.job
+    assert not (await reading.plan()).present
+    reading.job = ordered.model_copy(update={"price": 151})
+    with pytest.raises(InsufficientCredits):
+        await reading.plan()
+    async with reading.database.read() as tx:
+        assert await tx.jobs.state(ordered.job_id, reading.user) is JobState.QUEUED
+    assert await reading.money() == (150, 0)
+
+
+async def test_a_part_is_bought_once_however_often_and_by_how_many_at_once(
+    reading: Reading,
+) -> None:
+    plan = await reading.plan()
+    bought = await asyncio.gather(*(reading.speak(plan, 0) for _ in range(5)))
+    assert sorted(bought) == [False] * 4 + [True]
+    assert len(reading.speaker.calls) == 1
+    assert await reading.outcomes() == [AttemptOutcome.SUCCEEDED]
+
+
+async def test_what_was_spoken_for_one_text_is_not_missing_in_another(reading: Reading) -> None:
+    plan = await reading.plan()
+    await reading.speak(plan, 0)
+    await reading.order(text=TEXT.replace("second", "third"))
+    (tier,) = (await reading.plan()).tiers
+    assert (tier.parts, tier.missing) == (2, (1,))
+
+
+async def test_an_engine_that_is_busy_is_asked_again_and_then_given_up(reading: Reading) -> None:
+    plan = await reading.plan()
+    reading.speaker.faults = [ProviderBusy("busy") for _ in range(2)]
+    with pytest.raises(ProviderBusy):
+        await reading.speak(plan, 0)
+    with pytest.raises(Exception, match="busy") as raised:
+        await reading.speak(plan, 0)
+    assert not isinstance(raised.value, ProviderBusy)
+    assert await reading.outcomes() == [AttemptOutcome.FAILED] * 2
+
+
+async def test_no_engine_is_asked_for_a_text_that_was_deleted(reading: Reading) -> None:
+    plan = await reading.plan()
+    async with reading.database.write() as tx:
+        await tx.speech.remove(reading.job.file_id, reading.user)
+    with pytest.raises(NotFound) as raised:
+        await reading.speak(plan, 0)
+    assert (raised.value.code, reading.speaker.calls) == ("deleted", [])
+
+
+async def test_a_part_that_comes_after_the_end_of_its_job_is_not_kept(reading: Reading) -> None:
+    async def ends() -> None:
+        async with reading.database.write() as tx:
+            await tx.jobs.move(reading.job.job_id, reading.user, JobState.CANCELLED, step=Step.DONE)
+
+    plan = await reading.plan()
+    reading.speaker.meanwhile = ends
+    with pytest.raises(Conflict) as raised:
+        await reading.speak(plan, 0)
+    assert raised.value.code == "job_ended"
+    assert await reading.outcomes() == [AttemptOutcome.SUPERSEDED]
+    async with reading.database.read() as tx:
+        # Its samples are loose: the sweep finds them.
+        loose = await tx.media.abandoned(older_than_seconds=-1, limit=9)
+    assert [owned.key for owned in loose] == [*reading.files.files]
+
+
+async def test_a_file_joined_twice_is_one_and_charged_once(reading: Reading) -> None:
+    plan = await reading.plan()
+    for index in (1, 0):
+        await reading.speak(plan, index)
+    assert [await reading.join(plan) for _ in range(2)] == [2 * SECONDS_OF_PART] * 2
+    assert await reading.money() == (147, 0)
+    async with reading.database.read() as tx:
+        file = await tx.speech.find(reading.job.file_id, reading.user)
+        timings = await tx.speech.timings(reading.job.file_id, reading.user)
+    assert file is not None
+    assert (file.state, file.seconds, file.tier) == (SpeechState.READY, 1.0, "tier")
+    samples = reading.files.files[file.key or ""]
+    assert (samples[0], samples[-SAMPLE_BYTES]) == (2, 1)
+    said = [(timing.text, timing.start, timing.end) for timing in timings]
+    assert said == [("first", 0.1, 0.3), ("second", 0.6, 0.8)]
+
+
+async def test_times_of_words_shrink_with_a_speed_the_engine_does_not_do(reading: Reading) -> None:
+    await reading.order(speed=2.0)
+    plan = await reading.plan()
+    for index in (0, 1):
+        await reading.speak(plan, index)
+    assert await reading.join(plan) == SECONDS_OF_PART
+    async with reading.database.read() as tx:
+        timings = await tx.speech.timings(reading.job.file_id, reading.user)
+    assert [timing.start for timing in timings] == pytest.approx([0.05, 0.3])
+
+
+async def test_a_part_whose_file_is_lost_is_bought_anew_when_the_text_is_asked_for_again(
+    reading: Reading,
+) -> None:
+    plan = await reading.plan()
+    for index in (0, 1):
+        await reading.speak(plan, index)
+    (first, _) = reading.files.files
+    del reading.files.files[first]
+    with pytest.raises(NotFound) as raised:
+        await reading.join(plan)
+    assert raised.value.code == "part_gone"
+    assert (await reading.plan()).tiers[0].missing == (0,)
+    assert await reading.speak(plan, 0)
+    assert await reading.join(plan) == 2 * SECONDS_OF_PART
+    assert len(reading.speaker.calls) == 3
+
+
+async def test_a_part_whose_row_is_gone_is_not_left_out(reading: Reading) -> None:
+    plan = await reading.plan()
+    await reading.speak(plan, 0)
+    with pytest.raises(NotFound) as raised:
+        await reading.join(plan)
+    assert raised.value.code == "part_gone"
+    assert await reading.money() == (150, 3)
