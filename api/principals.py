@@ -6,6 +6,8 @@ principal    shows                                        route class
 user         ``Authorization: Bearer`` (runtime/tokens)   `UserRoute`, `PollingRoute`
 user, by     ``X-API-Key`` or ``Authorization: Bearer     the same, within the key's scopes:
 an API key   vk_…`` (api/key_ring)                        `user_router(…, scope=…)`
+user, by     ``Authorization: Bearer``, signed by         the same, as by a key of the
+a session    ourselves (api/sign_in)                      scope ``speech``
 service      ``X-Service-Key``                            `ServiceRoute`
 cron         ``X-Internal-API-Key``                       `CronRoute`
 vendor       a signature of the body, or a key            `VendorRoute`

@@ -163,7 +163,8 @@ async def test_attempts_to_sign_in_are_counted(data_dir: Path) -> None:
 
 
 async def test_nothing_of_a_token_is_kept(front: Front, data_dir: Path) -> None:
-    await generated(front, await signed_in(front, f"{GOOD}-pomegranate"))
+    token = f"{GOOD}-pomegranate"
+    await generated(front, await signed_in(front, token), openai_token=token)
     written = b"".join(path.read_bytes() for path in data_dir.rglob("*") if path.is_file())
     assert TEXT.encode() in written
     assert b"pomegranate" not in written
