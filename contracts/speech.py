@@ -243,7 +243,8 @@ def plan_speech(
     """The tiers that can speak this text with this voice, in the configured order.
 
     A tier that lacks the voice or the model, or does not speak the language, is passed over: the
-    language never changes silently.
+    language never changes silently. One that was only guessed is told to tiers that have to be
+    told: a changed paragraph may change the guess, and with it every part's hash.
 
     Args:
         language: of the text, as the user says or as it was found; none: unknown.
@@ -264,7 +265,7 @@ def plan_speech(
             provider=offer.provider,
             voice=voice,
             model=offer.names.models[order.model],
-            language=language,
+            language=language if offer.capabilities.wants_language else order.language,
             speed=offer.capabilities.own_speed(order.speed),
             max_characters=offer.capabilities.max_characters,
             call_seconds=offer.call_seconds,

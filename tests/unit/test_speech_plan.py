@@ -46,7 +46,10 @@ def offers(*tiers: str, setup: SpeechSetup = SETUP) -> list[SpeechOffer]:
             name=tier,
             provider=f"{tier} vendor",
             capabilities=SpeechCapabilities(
-                max_characters=100, languages=SPEAKS.get(tier, frozenset()), max_speed=2.0
+                max_characters=100,
+                languages=SPEAKS.get(tier, frozenset()),
+                max_speed=2.0,
+                wants_language=tier in SPEAKS,
             ),
             names=names_of(setup, tier),
         )
@@ -93,11 +96,21 @@ def test_a_text_of_unknown_language_is_everybodys_to_try() -> None:
     assert planned(None) == list(SPEECH_TIERS)
 
 
-def test_the_language_of_the_text_reaches_every_tier_as_it_is() -> None:
+def test_a_language_that_was_said_is_told_to_every_tier_and_a_guess_to_those_that_want_it() -> None:
     order = SpeechOrder(text="Bonjour", voice="alloy")
-    for language in ("fr-CA", None):
-        plan = plan_speech(order, offers(), language)
-        assert {voice.language for voice in plan} == {language}
+    said = plan_speech(order.model_copy(update={"language": "fr-CA"}), offers(), "fr-CA")
+    assert {voice.language for voice in said} == {"fr-CA"}
+    guessed = {voice.name: voice.language for voice in plan_speech(order, offers(), "fr")}
+    assert guessed == {OPENAI: None, "azure": None, GEMINI: None, KOKORO: "fr", LOCAL: "fr"}
+
+
+def test_a_vendors_parts_have_one_hash_whatever_language_was_guessed() -> None:
+    order = SpeechOrder(text="Hello", voice="alloy")
+    hashes = {
+        plan_speech(order, offers(OPENAI), guess)[0].part_hash("Hello")
+        for guess in ("en", "fr", None)
+    }
+    assert len(hashes) == 1
 
 
 def test_a_model_is_one_that_may_be_asked_for_and_the_configured_one_else() -> None:
