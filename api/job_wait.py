@@ -87,7 +87,11 @@ async def failure_of(services: Services, job: Job, refusal: str | None = None) -
     failure = job.failure or _NO_REASON
     if failure.code == InsufficientCredits.code:
         free = (await balance_of(services, job.user_id)).free
-        return InsufficientCredits(int(job.request.get("price", 0)), free)
+        told = InsufficientCredits(int(job.request.get("price", 0)), free)
+        if "price" not in job.request:
+            # By what was measured: the job's own sentence tells it.
+            told.message, told.extra = failure.message, {"availableCredits": free}
+        return told
     if failure.code == NotFound.code:
         return NotFound()
     if failure.code in _OF_INPUT:

@@ -4,7 +4,7 @@ Its first bytes are looked at before anything is stored, its size is watched on 
 digest is made as it passes. Whatever goes wrong, a client that hangs up included, no file stays.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
@@ -47,6 +47,7 @@ class Upload(NamedTuple):
         media_type: of its container, by its first bytes.
         sha256: hex digest of its bytes.
         fields: the form fields beside it.
+        form: those as they came.
         discard: removes it again.
     """
 
@@ -55,15 +56,28 @@ class Upload(NamedTuple):
     media_type: str
     sha256: str
     fields: UploadFields
+    form: Mapping[str, Sequence[str]]
     discard: Callable[[], Awaitable[None]]
 
 
+Form = dict[str, list[str]]
+"""The texts of a form by the names of their fields."""
+
+
 @asynccontextmanager
-async def receive(request: Request, services: Services, user_id: str) -> AsyncIterator[Upload]:
+async def receive(
+    request: Request,
+    services: Services,
+    user_id: str,
+    read: Callable[[Form], UploadFields] | None = None,
+) -> AsyncIterator[Upload]:
     """Receive the recording; it is removed again when the block fails.
 
     It stays when nobody can know whether its memo is there: ``reconcile`` finds that out later, as
     it does when this process ends in between.
+
+    Args:
+        read: makes values of the fields, else ``read_fields`` does.
 
     Raises:
         InvalidInput: no multipart body, no file in it, or unfit fields.
@@ -71,7 +85,7 @@ async def receive(request: Request, services: Services, user_id: str) -> AsyncIt
         UnsupportedMedia: the first bytes are of no container that is taken.
         ClientDisconnect: the client hung up.
     """
-    receiver = _Receiver(services, user_id)
+    receiver = _Receiver(services, user_id, read or read_fields)
     try:
         yield await receiver.run(request)
     except OutcomeUnknown:
@@ -92,7 +106,10 @@ async def discard_stored(services: Services, key: str, user_id: str) -> None:
 
 
 class _Receiver:
-    def __init__(self, services: Services, user_id: str) -> None:
+    def __init__(
+        self, services: Services, user_id: str, read: Callable[[Form], UploadFields]
+    ) -> None:
+        self._read = read
         self._services = services
         self._user_id = user_id
         self._limit = services.settings.limits.max_upload_mb * 1024 * 1024
@@ -111,9 +128,11 @@ class _Receiver:
             fields = await self._parts(events)
         if self._key is None:
             raise InvalidInput("file is required")
-        read = read_fields(fields)
+        read = self._read(fields)
         memo_id = read.memo_id or self._memo_id
-        return Upload(self._key, memo_id, self._media_type, self._sha256, read, self.discard)
+        return Upload(
+            self._key, memo_id, self._media_type, self._sha256, read, fields, self.discard
+        )
 
     async def discard(self) -> None:
         """Remove what was stored."""

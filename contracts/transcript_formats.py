@@ -121,6 +121,15 @@ def cues(transcript: Transcript) -> list[Cue]:
     return _apart(sorted(found, key=lambda cue: cue.start))
 
 
+def timed_words(transcript: Transcript) -> Sequence[Word]:
+    """Each word with its times: measured, else the utterance's time shared out by length."""
+    return transcript.words or [
+        Word(text=token.text, offset=token.start, duration=token.end - token.start)
+        for utterance in transcript.utterances
+        for token in _tokens(utterance, ())
+    ]
+
+
 def _turns(transcript: Transcript) -> Iterator[tuple[int | None, int, str]]:
     """Speaker, offset in milliseconds and words of each turn.
 

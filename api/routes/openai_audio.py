@@ -1,8 +1,7 @@
 """OpenAI's API for texts that are read aloud, and its list of models, over the same jobs."""
 
 import base64
-import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, Any, Final
 
@@ -14,6 +13,7 @@ from api.dependencies import Needs, Services
 from api.idempotency import Claimed, Key
 from api.job_wait import awaited, failure_of, unless_gone
 from api.openai_errors import PARAM, PREFIX
+from api.openai_transcripts import EVENTS, event
 from api.shapes.openai import (
     STILL_WORKING,
     TRANSCRIBERS,
@@ -31,7 +31,6 @@ from contracts.speech import SpeechOrder
 from contracts.speech_job import SpeechFile, SpeechState
 
 AGAIN_SECONDS: Final = 1.0
-EVENTS: Final = "text/event-stream"
 
 router = user_router("OpenAI", scope=READ_ALOUD, prefix=PREFIX)
 
@@ -77,7 +76,7 @@ async def list_openai_models(needs: Needs) -> OpenAIModels:
 
     Who really speaks or transcribes is decided by the operator's tiers.
     """
-    return OpenAIModels(data=[OpenAIModel(id=name) for name in _models(needs)])
+    return OpenAIModels(data=[OpenAIModel(id=name) for name in models(needs)])
 
 
 @router.get(
@@ -90,12 +89,13 @@ async def get_openai_model(
     model: Annotated[str, Path(description="Name of a model.")], needs: Needs
 ) -> OpenAIModel:
     """Whether there is a model of that name."""
-    if model not in _models(needs):
+    if model not in models(needs):
         raise NotFound("There is no such model", code="model_not_found", extra={PARAM: "model"})
     return OpenAIModel(id=model)
 
 
-def _models(needs: Services) -> tuple[str, ...]:
+def models(needs: Services) -> tuple[str, ...]:
+    """Every name that a request may have for a model, each once."""
     spoken = needs.settings.speech_setup
     own = needs.settings.transcription.openai_transcription_model
     return tuple(dict.fromkeys((*spoken.openai_models, spoken.openai_model, *TRANSCRIBERS, own)))
@@ -155,11 +155,6 @@ async def _as_events(audio: AsyncIterator[bytes], file: SpeechFile) -> AsyncIter
     usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
     counted = {"characters": len(file.order.text), "seconds": file.seconds}
     yield event({"type": "speech.audio.done", "usage": usage | counted})
-
-
-def event(data: Mapping[str, Any]) -> str:
-    """One server-sent event."""
-    return f"data: {json.dumps(data)}\n\n"
 
 
 def still_working() -> Conflict:

@@ -85,6 +85,7 @@ none    former  key-    svc-    cron-
 401 200 200 200 403 200 401 401 401 401  GET /user/usage
 
 401 409 409 409 403 409 401 401 401 401  POST /v1/audio/speech
+401 409 409 409 403 409 401 401 401 401  POST /v1/audio/transcriptions
 401 200 200 200 403 200 401 401 401 401  GET /v1/models
 401 200 200 200 403 200 401 401 401 401  GET /v1/models/{model}
 

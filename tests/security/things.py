@@ -187,6 +187,9 @@ async def ask(
     kwargs: dict[str, Any] = {"params": query}
     if template.endswith("/upload"):
         kwargs |= {"files": {"file": ("a.wav", wav())}, "data": fields}
+    elif template.endswith("/transcriptions"):
+        form = {"model": "whisper-1", **(fields or {})}
+        kwargs |= {"files": {"file": ("a.wav", wav())}, "data": form}
     elif operation in BODIES:
         body = filled(BODIES[operation], things)
         kwargs["json"] = body | fields if fields else body

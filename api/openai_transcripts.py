@@ -1,0 +1,117 @@
+"""A transcript in the shapes of OpenAI's API (types of openai 3.52, `types/audio/`)."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from string import ascii_uppercase
+from typing import Any, Final
+
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from api.shapes.openai import Granularity, OpenAITranscription, TranscriptionFormat
+from contracts.language_names import language_name
+from contracts.transcript import Transcript, Utterance
+from contracts.transcript_formats import MEDIA_TYPES, TranscriptFormat, as_srt, as_vtt, timed_words
+
+EVENTS: Final = "text/event-stream"
+UNKNOWN: Final = "unknown"
+_TEXTS: Final[
+    Mapping[TranscriptionFormat, tuple[Callable[[Transcript], str], TranscriptFormat]]
+] = {
+    TranscriptionFormat.TEXT: (lambda said: f"{said.text}\n", TranscriptFormat.TXT),
+    TranscriptionFormat.SRT: (as_srt, TranscriptFormat.SRT),
+    TranscriptionFormat.VTT: (as_vtt, TranscriptFormat.VTT),
+}
+_NOT_MEASURED: Final[Mapping[str, Any]] = {
+    "seek": 0,
+    "tokens": [],
+    "temperature": 0.0,
+    "avg_logprob": 0.0,
+    "compression_ratio": 0.0,
+    "no_speech_prob": 0.0,
+}
+"""What a segment has to have, and no tier of ours tells."""
+
+
+def answer_of(said: Transcript, asked: OpenAITranscription) -> Response:
+    """The answer, in the form that was asked for."""
+    form = asked.response_format
+    if asked.stream:
+        lines = _as_events(said, diarized=form is TranscriptionFormat.DIARIZED)
+        return StreamingResponse(lines, media_type=EVENTS)
+    if form in _TEXTS:
+        write, kind = _TEXTS[form]
+        return Response(write(said), media_type=MEDIA_TYPES[kind])
+    body: dict[str, Any] = {"text": said.text}
+    if form is TranscriptionFormat.VERBOSE:
+        body = _verbose(said, asked.timestamp_granularities)
+    elif form is TranscriptionFormat.DIARIZED:
+        told = {"task": "transcribe", "duration": said.seconds}
+        body = told | body | {"segments": _turns(said)}
+    return JSONResponse(body | {"usage": {"type": "duration", "seconds": said.seconds}})
+
+
+def event(data: Mapping[str, Any]) -> str:
+    """One server-sent event."""
+    return f"data: {json.dumps(data)}\n\n"
+
+
+def _verbose(said: Transcript, granularities: Sequence[Granularity]) -> dict[str, Any]:
+    language = said.primary_language
+    body: dict[str, Any] = {
+        "task": "transcribe",
+        "language": UNKNOWN if language is None else language_name(language),
+        "duration": said.seconds,
+        "text": said.text,
+    }
+    if Granularity.SEGMENT in granularities or not granularities:
+        body["segments"] = [
+            {"id": number, "text": each.text, **_times(each), **_NOT_MEASURED}
+            for number, each in enumerate(said.utterances)
+        ]
+    if Granularity.WORD in granularities:
+        body["words"] = [
+            {
+                "word": word.text,
+                "start": word.offset / 1000,
+                "end": (word.offset + word.duration) / 1000,
+            }
+            for word in timed_words(said)
+        ]
+    return body
+
+
+def _turns(said: Transcript) -> list[dict[str, Any]]:
+    return [
+        {
+            "type": "transcript.text.segment",
+            "id": f"seg_{number}",
+            "text": each.text,
+            "speaker": _speaker(each.speaker),
+            **_times(each),
+        }
+        for number, each in enumerate(said.utterances)
+    ]
+
+
+def _as_events(said: Transcript, *, diarized: bool) -> Iterator[str]:
+    turns = _turns(said)
+    spoken = [turn for turn in turns if turn["text"].strip()]
+    for number, turn in enumerate(spoken):
+        delta = (" " if number else "") + turn["text"].strip()
+        yield event({"type": "transcript.text.delta", "delta": delta})
+        if diarized:
+            yield event(turn)
+    # A client of theirs knows tokens here, which are not counted.
+    usage = {"type": "tokens", "input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+    seconds = {"seconds": said.seconds}
+    yield event({"type": "transcript.text.done", "text": said.text, "usage": usage | seconds})
+
+
+def _times(each: Utterance) -> dict[str, float]:
+    return {"start": each.offset / 1000, "end": (each.offset + each.duration) / 1000}
+
+
+def _speaker(number: int | None) -> str:
+    """A letter, as they are called there; all of it is ``A`` where nobody tells them apart."""
+    at = (number or 1) - 1
+    return ascii_uppercase[at] if at < len(ascii_uppercase) else f"S{at + 1}"
