@@ -31,11 +31,10 @@ SAID: Final = join_parts(
 )
 
 
-async def ask(
-    front: Front, user: User | None, content: bytes | None = None, **fields: Any
-) -> httpx.Response:
-    headers = fields.pop("headers", {})
-    files = {"file": ("a.wav", wav() if content is None else content)}
+async def ask(front: Front, user: User, **fields: Any) -> httpx.Response:
+    """A transcription; ``content`` and ``headers`` are of the request, the rest of its form."""
+    headers, content = fields.pop("headers", {}), fields.pop("content", wav())
+    files = {"file": ("a.wav", content)}
     data = {"model": "whisper-1"} | fields
     return await front.ask("POST", PATH, user, files=files, data=data, headers=headers)
 
@@ -172,7 +171,7 @@ async def test_a_key_is_of_one_recording(front: Front, anna: User) -> None:
     await ask(front, anna, headers=key)
     await heard(front, anna)
     again = await ask(front, anna, headers=key, response_format="text")
-    other = await ask(front, anna, wav(0.3), headers=key)
+    other = await ask(front, anna, content=wav(0.3), headers=key)
     assert again.text == f"{SAID.text}\n"
     assert (other.status_code, other.json()["error"]["code"]) == (422, "idempotency_key_reused")
     assert len(front.stored) == 1
