@@ -3,10 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests.azurite import Azurite, azurite_server
 from tests.faults.vendor_faults import seed
 from tests.postgres import PostgresServer, postgres_server
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """What a test says of logs is said of its own alone: levels stay as they were before it."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 def pytest_report_header() -> str:

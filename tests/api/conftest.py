@@ -13,7 +13,7 @@ from tests.api.front import Front, User, opened
 from tests.postgres import PostgresServer
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def quiet_logs() -> None:
     """Log lines as in production: crashes are told in one line."""
     logs.configure(LogSettings(LOG_LEVEL="error", LOG_FORMAT="json"))

@@ -217,6 +217,8 @@ async def test_an_id_that_names_nothing_is_not_found(front: Front, anna: User, t
         ("GET", "memos/{}/events"), ("GET", "jobs/{}"), ("GET", "jobs/{}/events"),
         ("POST", "jobs/{}/cancel"),
     ):  # fmt: skip
+        if text.endswith("..") and path.endswith("/events"):
+            continue  # clients make `/events` of it, the stream of all one's jobs
         answer = await front.ask(method, path.format(text), anna)
         check_refusal(answer, {404, 405})
 

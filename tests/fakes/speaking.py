@@ -6,7 +6,8 @@ from typing import Final
 
 from providers.espeak import EspeakVoice, SpokenHere, speak
 
-WORDS_A_MINUTE: Final = 175
+WORDS_A_MINUTE: Final = 140
+"""Slowly enough for the recogniser of the tests to understand every word."""
 _ONE_AT_A_TIME: Final = threading.Lock()
 
 

@@ -17,7 +17,7 @@ from providers.espeak import Espeak
 from providers.media_tools import MediaTools
 from providers.process_pool import ProcessPool
 from providers.speech_join import SpeechJoiner
-from tests.media.words import VOICE, heard_words
+from tests.media.words import SPEED, VOICE, heard_words
 
 EXACT = (SpeechFormat.WAV, SpeechFormat.PCM, SpeechFormat.FLAC)
 SAID = ("computer, university, elephant", "monday, banana", "potato, umbrella, telephone, chicago")
@@ -35,7 +35,7 @@ async def spoken(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list
     paths = []
     for number, words in enumerate(SAID):
         paths.append(folder / f"{number}.pcm")
-        piece = Piece(text=f"{words}.", voice=VOICE, language="en-US")
+        piece = Piece(text=f"{words}.", voice=VOICE, language="en-US", speed=SPEED)
         await Espeak(pool).synthesize(piece, paths[-1])
     yield paths
     await pool.aclose()
