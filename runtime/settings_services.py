@@ -32,6 +32,7 @@ class ServiceSettings(Group):
         description="credits service that keeps the credits of users, asked with SERVICE_KEY; "
         "unset: the built-in ledger does",
     )
+
     def secret(self, name: str) -> SecretStr | None:
         """One of them, by its name in the environment."""
         secrets = {"SERVICE_KEY": self.service_key, "INTERNAL_API_KEY": self.internal_api_key}
