@@ -194,25 +194,6 @@ def open_wallet(settings: Settings, database: Database, stack: AsyncExitStack) -
     return wallet
 
 
-def speech_engines(engines: Engines) -> SpeechEngines:
-    """What speaks, in the order of the tiers."""
-    return SpeechEngines(
-        synthesizers={name: speaker.engine for name, speaker in engines.speakers.items()},
-        offers=[speaker.offer for speaker in engines.speakers.values()],
-        joiner=engines.joiner,
-        guess=engines.guess,
-    )
-
-
-def speech_rules(settings: Settings) -> SpeechRules:
-    """What the settings say of files that are read aloud."""
-    return SpeechRules(
-        keep_seconds=settings.speech.keep_seconds,
-        scope=EVERYBODY if settings.speech.share_parts else None,
-        credits_low_below=settings.credits_low_below,
-    )
-
-
 async def assemble(
     settings: Settings,
     database: Database,
@@ -226,114 +207,180 @@ async def assemble(
         engines: instead of those of the settings.
     """
     engines = engines or await open_engines(settings, stack)
-    storage = open_files(settings.storage_setup, stack)
-    files = storage.files
-    low_below, prices = settings.credits_low_below, settings.prices
-    wallet = open_wallet(settings, database, stack)
-    memo = MemoActivities(database, files, low_below, wallet)
-    audio = AudioActivities(
-        database=database,
-        files=files,
-        tools=engines.tools,
-        voice=engines.voice,
-        offers=engines.offers(settings.transcription.vendor_call_timeout_seconds),
-        limits=AudioLimits(max_seconds=settings.limits.max_audio_hours * 3600),
-        wallet=wallet,
-    )
-    bounds = TierBounds(
-        tries=settings.transcription.tier_tries,
-        backoff_seconds=settings.transcription.tier_backoff_seconds,
-    )
-    transcription = TranscriptionActivities(
-        database=database,
-        files=files,
-        tools=engines.tools,
-        transcribers=engines.transcribers,
-        bounds=bounds,
-        prices=prices,
-    )
-    batch = BatchActivities(
-        database=database,
-        files=files,
-        engines=engines.batches,
-        bounds=bounds,
-        poll_seconds=settings.azure.batch_poll_seconds,
-        prices=prices,
-    )
-    outside = OutsideActivities(database, wallet)
-    strangers, seals = open_outside(settings, stack), Seals(settings.temporal.payload_keys)
-    webhooks = WebhookActivities(database, WebhookSender(strangers), seals.open)
-    fetch = FetchActivities(
-        database,
-        files,
-        MediaDownloads(strangers, seconds=settings.egress.fetch_timeout_seconds),
-        seals,
-        FetchLimits(
-            max_bytes=settings.limits.max_upload_mb << 20, tries=settings.egress.fetch_tries
-        ),
-    )
-    headline = HeadlineActivities(database, engines.language, prices)
-    language = LanguageActivities(
-        database, engines.language, bounds, low_below, prices, wallet=wallet
-    )
-    blueprint = BlueprintActivities(database)
-    speech = SpeechActivities(
-        database=database,
-        files=files,
-        tools=engines.tools,
-        engines=speech_engines(engines),
-        bounds=bounds,
-        rules=speech_rules(settings),
-        prices=prices,
-        wallet=wallet,
-    )
-    speech_end = SpeechEndings(database, wallet)
-    expiry = SpeechExpiry(database, files, speech_rules(settings).keep_seconds)
-    endings = Endings(database, memo, language, speech_end)
-    erase = EraseActivities(database, files, jobs, endings)
-    uploads = UploadSweep(database, files, storage.resumable)
-    reconcile = ReconcileActivities(
-        database,
-        files,
-        jobs,
-        endings,
-        ReconcileAges(),
-        uploads=uploads,
-        staged=StagingSweep(engines.batches),
-        postman=Postman(database, open_notifier(settings, stack), activity.heartbeat),
-        wallet=wallet,
-    )
-    return [
-        memo.reserve,
-        memo.settle,
-        memo.end,
-        memo.discard_work,
-        fetch.fetch,
-        audio.probe,
-        audio.convert,
-        audio.cut,
-        audio.voice_activity,
-        transcription.transcribe,
-        transcription.transcribe_chunk,
-        transcription.join_chunks,
-        batch.submit,
-        batch.collect,
-        batch.discard,
-        outside.await_outside,
-        outside.end_outside,
-        outside.adopt_outside,
-        headline.headline,
-        blueprint.order_blueprint,
-        language.reserve_language,
-        language.write_language,
-        language.end_language,
-        speech.plan_speech,
-        speech.speak_part,
-        speech.join_speech,
-        speech_end.end_speech,
-        expiry.expire_speech,
-        webhooks.deliver_webhooks,
-        erase.stop_memo,
-        erase.erase_memo,
-        reconcile.heal,
-    ]
+    return Assembly(settings, database, jobs, stack, engines).activities()
+
+
+class Assembly:
+    """Puts the activities together, one group after the other; see ``assemble``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        jobs: TemporalJobs,
+        stack: AsyncExitStack,
+        engines: Engines,
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._jobs = jobs
+        self._stack = stack
+        self._engines = engines
+        self._storage = open_files(settings.storage_setup, stack)
+        self._files = self._storage.files
+        self._wallet = open_wallet(settings, database, stack)
+        self._prices = settings.prices
+        self._bounds = TierBounds(
+            tries=settings.transcription.tier_tries,
+            backoff_seconds=settings.transcription.tier_backoff_seconds,
+        )
+        self._memo = MemoActivities(database, self._files, settings.credits_low_below, self._wallet)
+        self._language = LanguageActivities(
+            database,
+            engines.language,
+            self._bounds,
+            settings.credits_low_below,
+            self._prices,
+            wallet=self._wallet,
+        )
+        self._speech_end = SpeechEndings(database, self._wallet)
+
+    def activities(self) -> list[Activity]:
+        """All of them."""
+        return [
+            *self._memos(),
+            *self._recordings(),
+            *self._transcription(),
+            *self._writing(),
+            *self._speech(),
+            *self._strangers(),
+            *self._upkeep(),
+        ]
+
+    def _memos(self) -> list[Activity]:
+        memo, outside = self._memo, OutsideActivities(self._database, self._wallet)
+        return [
+            memo.reserve,
+            memo.settle,
+            memo.end,
+            memo.discard_work,
+            outside.await_outside,
+            outside.end_outside,
+            outside.adopt_outside,
+        ]
+
+    def _recordings(self) -> list[Activity]:
+        settings = self._settings
+        audio = AudioActivities(
+            database=self._database,
+            files=self._files,
+            tools=self._engines.tools,
+            voice=self._engines.voice,
+            offers=self._engines.offers(settings.transcription.vendor_call_timeout_seconds),
+            limits=AudioLimits(max_seconds=settings.limits.max_audio_hours * 3600),
+            wallet=self._wallet,
+        )
+        return [audio.probe, audio.convert, audio.cut, audio.voice_activity]
+
+    def _transcription(self) -> list[Activity]:
+        transcription = TranscriptionActivities(
+            database=self._database,
+            files=self._files,
+            tools=self._engines.tools,
+            transcribers=self._engines.transcribers,
+            bounds=self._bounds,
+            prices=self._prices,
+        )
+        batch = BatchActivities(
+            database=self._database,
+            files=self._files,
+            engines=self._engines.batches,
+            bounds=self._bounds,
+            poll_seconds=self._settings.azure.batch_poll_seconds,
+            prices=self._prices,
+        )
+        return [
+            transcription.transcribe,
+            transcription.transcribe_chunk,
+            transcription.join_chunks,
+            batch.submit,
+            batch.collect,
+            batch.discard,
+        ]
+
+    def _writing(self) -> list[Activity]:
+        headline = HeadlineActivities(self._database, self._engines.language, self._prices)
+        blueprint, language = BlueprintActivities(self._database), self._language
+        return [
+            headline.headline,
+            blueprint.order_blueprint,
+            language.reserve_language,
+            language.write_language,
+            language.end_language,
+        ]
+
+    def _speech(self) -> list[Activity]:
+        settings, engines = self._settings, self._engines
+        speech = SpeechActivities(
+            database=self._database,
+            files=self._files,
+            tools=engines.tools,
+            engines=SpeechEngines(
+                synthesizers={name: speaker.engine for name, speaker in engines.speakers.items()},
+                offers=[speaker.offer for speaker in engines.speakers.values()],
+                joiner=engines.joiner,
+                guess=engines.guess,
+            ),
+            bounds=self._bounds,
+            rules=SpeechRules(
+                keep_seconds=settings.speech.keep_seconds,
+                scope=EVERYBODY if settings.speech.share_parts else None,
+                credits_low_below=settings.credits_low_below,
+            ),
+            prices=self._prices,
+            wallet=self._wallet,
+        )
+        expiry = SpeechExpiry(self._database, self._files, settings.speech.keep_seconds)
+        return [
+            speech.plan_speech,
+            speech.speak_part,
+            speech.join_speech,
+            self._speech_end.end_speech,
+            expiry.expire_speech,
+        ]
+
+    def _strangers(self) -> list[Activity]:
+        """What goes to addresses that strangers give."""
+        settings = self._settings
+        outside = open_outside(settings, self._stack)
+        seals = Seals(settings.temporal.payload_keys)
+        webhooks = WebhookActivities(self._database, WebhookSender(outside), seals.open)
+        fetch = FetchActivities(
+            self._database,
+            self._files,
+            MediaDownloads(outside, seconds=settings.egress.fetch_timeout_seconds),
+            seals,
+            FetchLimits(
+                max_bytes=settings.limits.max_upload_mb << 20, tries=settings.egress.fetch_tries
+            ),
+        )
+        return [webhooks.deliver_webhooks, fetch.fetch]
+
+    def _upkeep(self) -> list[Activity]:
+        database, files = self._database, self._files
+        endings = Endings(database, self._memo, self._language, self._speech_end)
+        erase = EraseActivities(database, files, self._jobs, endings)
+        reconcile = ReconcileActivities(
+            database,
+            files,
+            self._jobs,
+            endings,
+            ReconcileAges(),
+            uploads=UploadSweep(database, files, self._storage.resumable),
+            staged=StagingSweep(self._engines.batches),
+            postman=Postman(
+                database, open_notifier(self._settings, self._stack), activity.heartbeat
+            ),
+            wallet=self._wallet,
+        )
+        return [erase.stop_memo, erase.erase_memo, reconcile.heal]
