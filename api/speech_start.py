@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from store.database import Transaction
 
 CREATED: Final = 201
-USE_EVERY_SECONDS: Final = 60.0
-"""A file that was asked for a moment ago is not written down as used again."""
 
 
 class SpeechStart:
@@ -65,8 +63,7 @@ class SpeechStart:
             if file.state is SpeechState.GENERATING:
                 state = await tx.jobs.state(file.job_id, user_id)
                 return file if state is JobState.RUNNING else None
-        fresh = (datetime.now(UTC) - file.used_at).total_seconds() < USE_EVERY_SECONDS
-        return file if fresh else None
+        return file if file.used_lately(datetime.now(UTC)) else None
 
     async def _enter(self, tx: "Transaction", user_id: str, order: SpeechOrder) -> Entered:
         keep = self._settings.keep_seconds

@@ -2,11 +2,15 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from contracts.jobs import JobFailure, JobState
 from contracts.speech import SAMPLE_RATE, PlannedVoice, SpeechFormat, SpeechOrder, Timing
 from contracts.values import Value
 from contracts.webhooks import Delivery
+
+USED_LATELY_SECONDS: Final = 60.0
+"""A file that is read in many pieces is not written down as used by each."""
 
 
 class SpeechState(StrEnum):
@@ -164,6 +168,10 @@ class SpeechFile(Value):
     created_at: datetime
     used_at: datetime
     expires_at: datetime
+
+    def used_lately(self, now: datetime) -> bool:
+        """Whether it was wanted a moment ago: that need not be written down once more."""
+        return (now - self.used_at).total_seconds() < USED_LATELY_SECONDS
 
 
 class KeptPart(Value):

@@ -13,14 +13,18 @@ from sqlalchemy import Row, and_, bindparam, delete, func, literal, select, tupl
 from contracts.audio import OwnedKey
 from contracts.paging import Cursor
 from contracts.speech import SpeechOrder, Timing
-from contracts.speech_job import KeptPart, SpeechFile, SpeechReady, SpeechState, SpeechUsage
+from contracts.speech_job import (
+    USED_LATELY_SECONDS,
+    KeptPart,
+    SpeechFile,
+    SpeechReady,
+    SpeechState,
+    SpeechUsage,
+)
 from store.columns import Id, Moment
 from store.expressions import unless_there
 from store.session import Session
 from store.speech_tables import EXPIRY, speech_cleanups, speech_files, speech_parts
-
-USE_EVERY_SECONDS: Final = 30.0
-"""A file that is read in many pieces is not written down as used by each."""
 
 _FILE: Final = speech_files.c
 _PART: Final = speech_parts.c
@@ -190,7 +194,7 @@ class Speech:
         values = {
             **_own(file_id, user_id),
             "now": now,
-            "before": now - timedelta(seconds=USE_EVERY_SECONDS),
+            "before": now - timedelta(seconds=USED_LATELY_SECONDS),
             "until": now + timedelta(seconds=keep_seconds),
         }
         await self._session.run(_USE, values)

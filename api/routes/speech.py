@@ -1,5 +1,6 @@
 """Texts that are read aloud: ordered, listened to, deleted."""
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import Path, Query, Request
@@ -207,11 +208,14 @@ async def audio_of(request: Request, needs: Services, speech_id: str, user_id: s
     Raises:
         NotFound: absent, somebody else's, or not there yet.
     """
-    async with needs.database.write() as tx:
+    async with needs.database.read() as tx:
         file = await find_speech(tx, speech_id, user_id)
-        if file.state is not SpeechState.READY or file.key is None or file.size is None:
-            raise NotFound
-        await tx.speech.use(file.id, user_id, keep_seconds=needs.settings.speech.keep_seconds)
+    if file.state is not SpeechState.READY or file.key is None or file.size is None:
+        raise NotFound
+    if not file.used_lately(datetime.now(UTC)):
+        keep = needs.settings.speech.keep_seconds
+        async with needs.database.write() as tx:
+            await tx.speech.use(file.id, user_id, keep_seconds=keep)
     stored = stored_audio.Stored(
         file.key, file.size, file.order.format.media_type, file.sha256 or f"{file.id}-{file.size}"
     )
