@@ -98,7 +98,7 @@ class MailServer:
         if self.hang:
             await asyncio.Event().wait()
         if self.cut:
-            assert server.transport is not None
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
         return "250 OK"
 
