@@ -52,6 +52,6 @@ def broadcast_of(told: ToldEvent) -> Broadcast | None:
     about, event = told.about, told.event
     if about.kind not in ABOUT_MEMOS:
         return None
-    facts = {name: event.data[name] for name in _TOLD if name in event.data}
-    changes: dict[str, Any] = {"jobId": about.id, "kind": about.kind, **facts, "updated_at": event.at}
+    facts: dict[str, Any] = {name: event.data[name] for name in _TOLD if name in event.data}
+    changes = {"jobId": about.id, "kind": about.kind, **facts, "updated_at": event.at}
     return Broadcast(memo_id=about.subject_id, job_id=about.id, changes=changes)
