@@ -148,6 +148,7 @@ def _with_shared_errors(document: dict[str, Any], operations: list[dict[str, Any
     for operation in operations:
         if "requestBody" in operation:
             _with_too_large(operation)
+        _with_too_long(operation)
         if any(_API_KEY in shown for shown in operation.get("security", [])):
             operation["responses"].setdefault("403", {"$ref": "#/components/responses/Error403"})
     for name in _OF_THE_FRAMEWORK:
@@ -158,6 +159,13 @@ def _with_too_large(operation: dict[str, Any]) -> None:
     """Whatever takes a body takes one of some size only."""
     if "401" in operation["responses"]:
         operation["responses"].setdefault("413", {"$ref": "#/components/responses/Error413"})
+
+
+def _with_too_long(operation: dict[str, Any]) -> None:
+    """Whatever takes something in its query takes a query of some length only."""
+    asks = any(each["in"] == "query" for each in operation.get("parameters", []))
+    if asks and operation["responses"].get("401") == {"$ref": "#/components/responses/Error401"}:
+        operation["responses"].setdefault("414", {"$ref": "#/components/responses/Error414"})
 
 
 def _without_titles(schemas: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ _EVENTS_KEY: Final = APIKeyHeader(
     scheme_name="azureEventsKey",
     description="`AZURE_EVENTS_KEY`; also taken as the query parameter `key`.",
 )
-_ERRORS: Final = error_responses(400, 401, 413, 503)
+_ERRORS: Final = error_responses(400, 401, 413, 414, 503)
 
 
 def _body(schema: dict[str, Any]) -> dict[str, Any]:

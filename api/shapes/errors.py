@@ -72,6 +72,10 @@ _ERRORS: Final[dict[int, tuple[str, dict[str, tuple[str, dict[str, Any]]]]]] = {
         {"unsupported_version": ("Tus-Resumable must be 1.0.0", {})},
     ),
     413: ("More bytes than are taken.", {"too_large": ("The file is larger than 2048 MB", {})}),
+    414: (
+        "The address is longer than addresses may be.",
+        {"address_too_long": ("The query is longer than 8192 bytes", {})},
+    ),
     415: (
         "The first bytes are of no audio container that is taken.",
         {"unsupported_media_type": ("The file is text, not audio", {})},
