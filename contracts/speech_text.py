@@ -6,6 +6,7 @@ they are found by their hash and not bought again.
 
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 import regex
@@ -18,6 +19,10 @@ MAX_CHARACTERS: Final = 50_000
 SHORT_PARAGRAPH: Final = 300
 """Neighbouring paragraphs shorter than this share a part: 50 000 one-letter lines are not as many
 calls."""
+
+PARAGRAPHS_KEPT: Final = 32
+"""Long paragraphs whose sentences a process remembers: every tier and every part of a text asks for
+them again."""
 
 MOST_MARKS: Final = 8
 """Combining marks kept on one letter; no script stacks more."""
@@ -104,11 +109,17 @@ def _groups(paragraphs: Iterable[str], limit: int) -> Iterator[str]:
 
 def _pieces(paragraph: str, limit: int) -> Iterator[str]:
     """The smallest pieces that need not be divided, spaces kept."""
+    for sentence in _sentences(paragraph):
+        yield from _smaller(sentence, limit, (_CLAUSES, _WORDS, _GAPS))
+
+
+@lru_cache(maxsize=PARAGRAPHS_KEPT)
+def _sentences(paragraph: str) -> tuple[str, ...]:
+    """The sentences of a paragraph, spaces kept: 50 microseconds a character, so found once."""
     # Its tables take a tenth of a second to load; most texts have no part that is too long.
     from uniseg.sentencebreak import sentences  # noqa: PLC0415
 
-    for sentence in sentences(paragraph):
-        yield from _smaller(sentence, limit, (_CLAUSES, _WORDS, _GAPS))
+    return tuple(sentences(paragraph))
 
 
 def _smaller(text: str, limit: int, borders: tuple["regex.Pattern[str]", ...]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts import speech_text
 from contracts.errors import InvalidInput
 from contracts.speech_text import MAX_CHARACTERS, SHORT_PARAGRAPH, normalised, parts
 
@@ -125,3 +126,11 @@ def test_what_cannot_be_said_is_refused_with_its_reason(text: str, code: str) ->
     with pytest.raises(InvalidInput) as refusal:
         normalised(text)
     assert refusal.value.code == code
+
+
+def test_the_sentences_of_a_long_paragraph_are_found_once_for_every_tier_and_part() -> None:
+    speech_text._sentences.cache_clear()
+    text = normalised("It was a bright cold day. " * 100)
+    for limit in (200, 500, 200, 1000):
+        assert " ".join(parts(text, limit)) == text
+    assert speech_text._sentences.cache_info().misses == 1
