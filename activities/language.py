@@ -8,14 +8,14 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.flat_price import FlatPrice
 from activities.language_ports import LanguageModel
 from activities.liveness import alive
-from activities.memo import HEADLINE, announce_low, reason
+from activities.memo import HEADLINE, reason
 from activities.ports import Database, Transaction
 from activities.transcription import TierBounds
-from activities.wallet_ports import OwnWallet, Wallet
+from activities.wallet_ports import Wallet
 from activities.workbook import JobWorkbook
-from contracts import ids
 from contracts.costs import UNPRICED, Prices
 from contracts.credits import LOW_BELOW
 from contracts.errors import Conflict, NotFound, ProviderBusy, ProviderFailure
@@ -41,7 +41,6 @@ from contracts.language_texts import (
     spoken_language,
 )
 from contracts.memo import Memo, MemoStatus
-from contracts.reservations import Need
 from contracts.webhooks import Delivery
 
 BLUEPRINT = "blueprint"
@@ -90,9 +89,8 @@ class LanguageActivities:
         self._database = database
         self._model = model
         self._bounds = bounds
-        self._low_below = credits_low_below
         self._prices = prices
-        self._wallet = wallet or OwnWallet()
+        self._price = FlatPrice(wallet, credits_low_below)
 
     @activity.defn(name="reserve_language")
     async def reserve_language(self, job: LanguageJob) -> LanguageReserved:
@@ -101,16 +99,13 @@ class LanguageActivities:
         Raises:
             InsufficientCredits: fewer are free; the job is left as it was.
         """
-        await self._cover(job)
+        await self._price.cover(job)
         async with self._database.write() as tx:
             state = await tx.jobs.state(job.job_id, job.user_id)
             if state is None or state.final:
                 return LanguageReserved(present=False)
             await tx.jobs.move(job.job_id, job.user_id, JobState.RUNNING, step=Step.WRITE)
-            held = 0
-            if job.price:
-                key = ids.step_key(job.job_id, "hold", job.round)
-                held = await tx.credits.hold(job.user_id, job.job_id, key, job.price)
+            held = await self._price.hold(tx, job)
             await self._tell_memo(tx, job, MemoStatus.PROCESSING)
         return LanguageReserved(present=True, held=held)
 
@@ -143,15 +138,6 @@ class LanguageActivities:
         except ProviderFailure as failure:
             raise await self._in_vain(job, failure, book) from failure
         return await self._save(asked, written, book, round(time.monotonic() - began, 3))
-
-    async def _cover(self, job: LanguageJob) -> None:
-        async def price(_: Transaction) -> int:
-            return job.price
-
-        key = ids.step_key(job.job_id, "hold", job.round)
-        need = Need(job_id=job.job_id, user_id=job.user_id, key=key, round=job.round)
-        if job.price:
-            await self._wallet.cover(need, price)
 
     def _workbook(self, job: LanguageJob) -> JobWorkbook:
         return JobWorkbook(
@@ -206,7 +192,7 @@ class LanguageActivities:
                 announced = await self._complete(tx, job, ref, seconds)
         if not lives:
             raise Conflict("The job ended before it was written", code="job_ended")
-        await self._wallet.tell(job.job_id, job.user_id)
+        await self._price.tell(job)
         return ref.model_copy(update={"announced": announced})
 
     async def _save_text(self, tx: Transaction, asked: _Asked, text: Any, ref: WrittenRef) -> None:
@@ -234,14 +220,7 @@ class LanguageActivities:
         self, tx: Transaction, job: LanguageJob, ref: WrittenRef, seconds: float
     ) -> tuple[Delivery, ...]:
         """End the job; returns the messages that tell of its charge."""
-        announced: tuple[Delivery, ...] = ()
-        if job.price:
-            key = ids.step_key(job.job_id, "settle")
-            charge = await tx.credits.settle(
-                job.user_id, job.job_id, key, job.price, operation=job.use.value
-            )
-            await self._wallet.settled(tx, job.job_id, job.user_id, charge)
-            announced = await announce_low(tx, job.user_id, charge, self._low_below)
+        announced = await self._price.settle(tx, job, operation=job.use.value)
         data = {"step": Step.WRITE, "seconds": seconds, "charged": job.price}
         await tx.jobs.advance(job.job_id, job.user_id, Step.ANNOUNCE, tier=ref.tier, data=data)
         await tx.jobs.move(
@@ -268,15 +247,13 @@ class LanguageActivities:
                 )
             if state is None or state.final:
                 return LanguageResult(state=state or order.state, failure=order.failure)
-            key = ids.step_key(job.job_id, "release", job.round)
-            await tx.credits.release(job.user_id, job.job_id, key)
-            await self._wallet.ended(tx, job.job_id, job.user_id)
+            await self._price.release(tx, job)
             await tx.language.drop_notes(job.job_id, job.user_id)
             await self._tell_memo(tx, job, _STATUS[order.state], **reason(order.failure))
             await tx.jobs.move(
                 job.job_id, job.user_id, order.state, step=Step.DONE, failure=order.failure
             )
-        await self._wallet.tell(job.job_id, job.user_id)
+        await self._price.tell(job)
         return LanguageResult(state=order.state, failure=order.failure)
 
     async def _tell_memo(

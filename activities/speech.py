@@ -8,22 +8,21 @@ from weakref import WeakValueDictionary
 
 from temporalio import activity
 
+from activities.flat_price import FlatPrice
 from activities.liveness import alive
-from activities.memo import announce_low
 from activities.ports import Database, Files, MediaTools, Transaction
 from activities.speech_call import SpeechCall
 from activities.speech_end import announce_speech
 from activities.speech_parts import at_hand, gone
 from activities.speech_ports import Joiner, LanguageGuess, Synthesizer
 from activities.transcription import FREE_TRIES, TierBounds, check_lost
-from activities.wallet_ports import OwnWallet, Wallet
+from activities.wallet_ports import Wallet
 from contracts import ids
 from contracts.audio import MediaKind
 from contracts.costs import UNPRICED, Prices
 from contracts.credits import LOW_BELOW
 from contracts.errors import Conflict, NotFound, ProviderFailure, ProviderOut
 from contracts.jobs import JobState, Step
-from contracts.reservations import Need
 from contracts.speech import PlannedVoice, SpeechOffer, SpeechOrder, Timing, plan_speech
 from contracts.speech_job import (
     JoinSpeech,
@@ -102,7 +101,7 @@ class SpeechActivities:
         self._bounds = bounds
         self._rules = rules
         self._prices = prices
-        self._wallet = wallet or OwnWallet()
+        self._price = FlatPrice(wallet, rules.credits_low_below)
         self._buying: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @activity.defn(name="plan_speech")
@@ -118,16 +117,14 @@ class SpeechActivities:
         if file is None:
             return SpeechPlan(present=False)
         texts = await self._texts(file.order)
-        await self._cover(job)
+        await self._price.cover(job)
         scope = self._rules.scope_of(job.user_id)
         async with self._database.write() as tx:
             state = await tx.jobs.state(job.job_id, job.user_id)
             if state is None or state.final:
                 return SpeechPlan(present=False)
             await tx.jobs.move(job.job_id, job.user_id, JobState.RUNNING, step=Step.SPEAK)
-            if job.price:
-                key = ids.step_key(job.job_id, "hold", job.round)
-                await tx.credits.hold(job.user_id, job.job_id, key, job.price)
+            await self._price.hold(tx, job)
             hashes = [part for text in texts for part in text.hashes]
             there = await tx.speech.use_parts(scope, hashes, job.file_id)
         tiers = tuple(text.planned(there) for text in texts)
@@ -139,15 +136,6 @@ class SpeechActivities:
             language = await self._engines.guess.language(order.text)
         voices = plan_speech(order, self._engines.offers, language)
         return [await asyncio.to_thread(_text, voice, order.text) for voice in voices]
-
-    async def _cover(self, job: SpeechJob) -> None:
-        async def price(_: Transaction) -> int:
-            return job.price
-
-        key = ids.step_key(job.job_id, "hold", job.round)
-        need = Need(job_id=job.job_id, user_id=job.user_id, key=key, round=job.round)
-        if job.price:
-            await self._wallet.cover(need, price)
 
     @activity.defn(name="speak_part")
     async def speak_part(self, order: SpeakPart) -> SpokenPart:
@@ -302,19 +290,12 @@ class SpeechActivities:
                 )
         if not lives:
             raise Conflict("The job ended before its file was there", code="job_ended")
-        await self._wallet.tell(job.job_id, job.user_id)
+        await self._price.tell(job)
         return done.made.model_copy(update={"announced": announced})
 
     async def _charge(self, tx: Transaction, job: SpeechJob, done: "_Made") -> tuple[Delivery, ...]:
         """End the job; returns the messages that tell of a low balance."""
-        announced: tuple[Delivery, ...] = ()
-        if job.price:
-            key = ids.step_key(job.job_id, "settle")
-            charge = await tx.credits.settle(
-                job.user_id, job.job_id, key, job.price, operation=ids.SPEECH
-            )
-            await self._wallet.settled(tx, job.job_id, job.user_id, charge)
-            announced = await announce_low(tx, job.user_id, charge, self._rules.credits_low_below)
+        announced = await self._price.settle(tx, job, operation=ids.SPEECH)
         result = {
             "fileId": job.file_id,
             "seconds": done.made.seconds,

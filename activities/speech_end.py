@@ -2,9 +2,9 @@
 
 from temporalio import activity
 
+from activities.flat_price import FlatPrice
 from activities.ports import Database, Transaction
-from activities.wallet_ports import OwnWallet, Wallet
-from contracts import ids
+from activities.wallet_ports import Wallet
 from contracts.jobs import JobFailure, JobState, Step
 from contracts.speech_job import (
     EndSpeech,
@@ -22,7 +22,7 @@ class SpeechEndings:
 
     def __init__(self, database: Database, wallet: Wallet | None = None) -> None:
         self._database = database
-        self._wallet = wallet or OwnWallet()
+        self._price = FlatPrice(wallet)
 
     @activity.defn(name="end_speech")
     async def end_speech(self, order: EndSpeech) -> SpeechEnded:
@@ -38,10 +38,7 @@ class SpeechEndings:
                 return SpeechEnded(state=state, ready=ready)
             if state is None or state.final:
                 return SpeechEnded(state=state or order.state)
-            await tx.credits.release(
-                job.user_id, job.job_id, ids.step_key(job.job_id, "release", job.round)
-            )
-            await self._wallet.ended(tx, job.job_id, job.user_id)
+            await self._price.release(tx, job)
             why = order.failure or JobFailure(code="cancelled", message="The job was cancelled")
             await tx.speech.failed(job.file_id, job.user_id, why.code, why.message)
             await tx.jobs.move(
@@ -54,7 +51,7 @@ class SpeechEndings:
                 announced = await announce_speech(
                     tx, job, file, WebhookEvent.SPEECH_FAILED, failure=order.failure
                 )
-        await self._wallet.tell(job.job_id, job.user_id)
+        await self._price.tell(job)
         return SpeechEnded(state=order.state, announced=announced)
 
 
