@@ -1,14 +1,17 @@
 """Files and parts nobody has used for long, page by page; a killed tick is done again."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from temporalio import activity
 
-from activities.ports import Database, Files
+from activities.ports import Database, Files, Transaction
 from contracts.audio import OwnedKey
 from contracts.speech_job import Expired
 
 PAGE = 200
+
+Rows = Sequence[tuple[str, str]]
+Gone = tuple[OwnedKey, ...]
 
 
 class SpeechExpiry:
@@ -36,28 +39,38 @@ class SpeechExpiry:
         return removed
 
     async def _expire_files(self) -> int:
+        async def look(tx: Transaction) -> Rows:
+            return await tx.speech.expired(limit=self._page)
+
+        async def remove(tx: Transaction, file_id: str, user_id: str) -> Gone:
+            return await tx.speech.remove_expired(file_id, user_id)
+
+        return await self._sweep(look, remove)
+
+    async def _expire_parts(self) -> int:
+        age = self._keep_seconds
+
+        async def look(tx: Transaction) -> Rows:
+            return await tx.speech.unused_parts(older_than_seconds=age, limit=self._page)
+
+        async def remove(tx: Transaction, scope: str, part_hash: str) -> Gone:
+            return await tx.speech.remove_unused(scope, part_hash, older_than_seconds=age)
+
+        return await self._sweep(look, remove)
+
+    async def _sweep(
+        self,
+        look: Callable[[Transaction], Awaitable[Rows]],
+        remove: Callable[[Transaction, str, str], Awaitable[Gone]],
+    ) -> int:
+        """Page by page; returns how many files went."""
         removed = 0
         while True:
             async with self._database.read() as tx:
-                page = await tx.speech.expired(limit=self._page)
-            for file_id, user_id in page:
+                page = await look(tx)
+            for row in page:
                 async with self._database.write() as tx:
-                    gone = await tx.speech.remove_expired(file_id, user_id)
-                    for owned in gone:
-                        await tx.media.loosen(owned.key, owned.user_id)
-                removed += await remove_files(self._database, self._files, gone)
-                activity.heartbeat(removed)
-            if len(page) < self._page:
-                return removed
-
-    async def _expire_parts(self) -> int:
-        removed, age = 0, self._keep_seconds
-        while True:
-            async with self._database.read() as tx:
-                page = await tx.speech.unused_parts(older_than_seconds=age, limit=self._page)
-            for scope, part_hash in page:
-                async with self._database.write() as tx:
-                    gone = await tx.speech.remove_unused(scope, part_hash, older_than_seconds=age)
+                    gone = await remove(tx, *row)
                     for owned in gone:
                         await tx.media.loosen(owned.key, owned.user_id)
                 removed += await remove_files(self._database, self._files, gone)
