@@ -35,8 +35,12 @@ class Jobs(Protocol):
         step: Step,
         failure: JobFailure | None = None,
         result: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
     ) -> bool:
         """Move to another state and write the ``state`` event (``done`` when final).
+
+        Args:
+            data: told in the event, beside the state.
 
         Returns:
             False when the job already is in that state; nothing is written then.

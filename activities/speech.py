@@ -24,10 +24,10 @@ from contracts.credits import LOW_BELOW
 from contracts.errors import Conflict, NotFound, ProviderFailure, ProviderOut
 from contracts.jobs import JobState, Step
 from contracts.speech import PlannedVoice, SpeechOffer, SpeechOrder, Timing, plan_speech
+from contracts.speech_division import Division, divide, tempo_of, told
 from contracts.speech_job import (
     JoinSpeech,
     KeptPart,
-    PlannedTexts,
     SpeakPart,
     SpeechFile,
     SpeechJob,
@@ -36,13 +36,10 @@ from contracts.speech_job import (
     SpeechState,
     SpokenPart,
 )
-from contracts.speech_text import parts
 from contracts.webhooks import Delivery, WebhookEvent
 
 DAY: float = 24 * 3600.0
 PART_TYPE = "application/octet-stream"
-SAME_TEMPO = 0.01
-"""A difference in speed that nobody hears; engines round theirs."""
 
 
 @dataclass(frozen=True)
@@ -123,19 +120,25 @@ class SpeechActivities:
             state = await tx.jobs.state(job.job_id, job.user_id)
             if state is None or state.final:
                 return SpeechPlan(present=False)
-            await tx.jobs.move(job.job_id, job.user_id, JobState.RUNNING, step=Step.SPEAK)
+            await tx.jobs.move(
+                job.job_id,
+                job.user_id,
+                JobState.RUNNING,
+                step=Step.SPEAK,
+                data={"voices": told([text.voice for text in texts])},
+            )
             await self._price.hold(tx, job)
             hashes = [part for text in texts for part in text.hashes]
             there = await tx.speech.use_parts(scope, hashes, job.file_id)
         tiers = tuple(text.planned(there) for text in texts)
         return SpeechPlan(present=True, tiers=tiers, characters=len(file.order.text))
 
-    async def _texts(self, order: SpeechOrder) -> list["_Text"]:
+    async def _texts(self, order: SpeechOrder) -> list[Division]:
         language = order.language
         if language is None and any(o.capabilities.wants_language for o in self._engines.offers):
             language = await self._engines.guess.language(order.text)
         voices = plan_speech(order, self._engines.offers, language)
-        return [await asyncio.to_thread(_text, voice, order.text) for voice in voices]
+        return [await asyncio.to_thread(divide, voice, order.text) for voice in voices]
 
     @activity.defn(name="speak_part")
     async def speak_part(self, order: SpeakPart) -> SpokenPart:
@@ -150,7 +153,7 @@ class SpeechActivities:
             Conflict: the job has ended meanwhile.
         """
         job, voice = order.job, order.voice
-        text = await asyncio.to_thread(_text, voice, (await self._file(job)).order.text)
+        text = await asyncio.to_thread(divide, voice, (await self._file(job)).order.text)
         part_hash = text.hashes[order.index]
         scope = self._rules.scope_of(job.user_id)
         async with self._buying.setdefault(f"{scope}:{part_hash}", asyncio.Lock()):
@@ -231,14 +234,14 @@ class SpeechActivities:
         file = await self._file(job)
         if file.state is SpeechState.READY:
             return SpeechReady(seconds=file.seconds or 0.0, size=file.size or 0)
-        text = await asyncio.to_thread(_text, order.voice, file.order.text)
+        text = await asyncio.to_thread(divide, order.voice, file.order.text)
         kept = await self._kept(job, text)
         key = ids.speech_key(job.user_id, job.file_id, job.form)
         async with self._database.write() as tx:
             await tx.media.add(
                 key, job.user_id, kind=MediaKind.WORK, memo_id=None, job_id=job.job_id
             )
-        tempo = _tempo(file.order.speed, kept)
+        tempo = tempo_of(file.order.speed, kept[0])
         scope = self._rules.scope_of(job.user_id)
         async with (
             alive(self._database, job.job_id, job.user_id),
@@ -258,7 +261,7 @@ class SpeechActivities:
         done = _Made(made, key, stored.sha256, order.voice.name, _timings(kept, tempo))
         return await self._complete(job, file, done)
 
-    async def _kept(self, job: SpeechJob, text: "_Text") -> list[KeptPart]:
+    async def _kept(self, job: SpeechJob, text: Division) -> list[KeptPart]:
         async with self._database.read() as tx:
             found = await tx.speech.parts(self._rules.scope_of(job.user_id), text.hashes)
         missing = set(text.hashes) - set(found)
@@ -313,21 +316,6 @@ class SpeechActivities:
 
 
 @dataclass(frozen=True)
-class _Text:
-    """The text as one tier takes it."""
-
-    voice: PlannedVoice
-    parts: tuple[str, ...]
-    hashes: tuple[str, ...]
-
-    def planned(self, there: frozenset[str]) -> PlannedTexts:
-        """What is to be done, each distinct part once."""
-        first = {part_hash: at for at, part_hash in reversed(list(enumerate(self.hashes)))}
-        missing = sorted(at for part_hash, at in first.items() if part_hash not in there)
-        return PlannedTexts(voice=self.voice, parts=len(self.parts), missing=tuple(missing))
-
-
-@dataclass(frozen=True)
 class _Place:
     """Where a part is kept."""
 
@@ -345,17 +333,6 @@ class _Made:
     sha256: str | None
     tier: str
     timings: tuple[Timing, ...]
-
-
-def _text(voice: PlannedVoice, text: str) -> _Text:
-    found = parts(text, voice.max_characters)
-    return _Text(voice, found, tuple(voice.part_hash(part) for part in found))
-
-
-def _tempo(wanted: float, kept: Sequence[KeptPart]) -> float:
-    """How much faster than the samples it is to be; parts of one voice are equally fast."""
-    tempo = wanted / kept[0].speed
-    return 1.0 if abs(tempo - 1) < SAME_TEMPO else tempo
 
 
 def _timings(kept: Sequence[KeptPart], tempo: float) -> tuple[Timing, ...]:

@@ -177,8 +177,12 @@ class Jobs:
         step: Step,
         failure: JobFailure | None = None,
         result: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
     ) -> bool:
         """Move to another state and write the ``state`` event (``done`` when final).
+
+        Args:
+            data: told in the event, beside the state.
 
         Returns:
             False when the job already is in that state; nothing is written then.
@@ -201,11 +205,11 @@ class Jobs:
         changed = await self._session.row(statement, values)
         if changed is None:
             return await self._not_moved(job_id, user_id, to)
-        data: dict[str, Any] = {"state": to, "previous": changed.previous_state, "step": step}
+        facts: dict[str, Any] = {"state": to, "previous": changed.previous_state, "step": step}
         if failure is not None:
-            data["error"] = failure.model_dump()
+            facts["error"] = failure.model_dump()
         kind = EventType.DONE if to.final else EventType.STATE
-        self._tell(job_id, user_id, changed, kind, data)
+        self._tell(job_id, user_id, changed, kind, {**(data or {}), **facts})
         return True
 
     async def _not_moved(self, job_id: str, user_id: str, to: JobState) -> bool:

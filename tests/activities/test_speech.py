@@ -19,6 +19,7 @@ from contracts.speech import (
     SAMPLE_BYTES,
     SAMPLE_RATE,
     Piece,
+    PlannedVoice,
     SpeechCapabilities,
     SpeechFormat,
     SpeechOffer,
@@ -27,6 +28,7 @@ from contracts.speech import (
     Timing,
     TimingKind,
 )
+from contracts.speech_division import divide
 from contracts.speech_job import JoinSpeech, SpeakPart, SpeechJob, SpeechPlan, SpeechState
 from contracts.speech_setup import Names
 from contracts.tiers import AttemptOutcome
@@ -170,6 +172,20 @@ async def test_a_plan_made_twice_holds_the_price_once(reading: Reading) -> None:
     assert (await reading.plan(), await reading.money()) == (first, (150, 3))
     (tier,) = first.tiers
     assert (tier.parts, tier.missing, first.characters) == (2, (0, 1), len(TEXT))
+
+
+async def test_a_plan_tells_which_voices_may_speak_and_none_of_the_words(
+    reading: Reading,
+) -> None:
+    (tier,) = (await reading.plan()).tiers
+    async with reading.database.read() as tx:
+        *_, event = await tx.jobs.events_after({reading.job.job_id: 0}, reading.user)
+    assert event.data["state"] == JobState.RUNNING
+    (voice,) = event.data["voices"]
+    assert (
+        divide(PlannedVoice.model_validate(voice), TEXT).hashes == divide(tier.voice, TEXT).hashes
+    )
+    assert "ships" not in str(event.data)
 
 
 async def test_a_text_that_was_withdrawn_has_no_plan_and_one_that_is_too_dear_no_job(
