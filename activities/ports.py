@@ -25,6 +25,7 @@ from activities.row_ports import (
     Spaces,
     Transcripts,
 )
+from activities.secret_ports import Secrets
 from activities.speech_ports import Speech
 from activities.upload_ports import Uploads
 from activities.wallet_ports import Reservations
@@ -107,6 +108,10 @@ class Transaction(Protocol):
     @property
     def speech(self) -> Speech:
         """Texts that are read aloud, within this transaction."""
+
+    @property
+    def secrets(self) -> Secrets:
+        """Secrets users gave for one job, within this transaction."""
 
     @property
     def notifications(self) -> Notifications:

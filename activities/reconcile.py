@@ -132,6 +132,7 @@ class ReconcileActivities:
         async with self._database.write() as tx:
             # Each goes with the end of its job; this is for jobs that were ended otherwise.
             await tx.addresses.forget_ended()
+            await tx.secrets.forget_ended()
         forgotten = 0
         while True:
             async with self._database.write() as tx:

@@ -33,6 +33,7 @@ from store.notifications import Notifications
 from store.outside import Outside
 from store.profiles import Profiles
 from store.reservations import Reservations
+from store.secrets import Secrets
 from store.session import Opened, Session
 from store.spaces import Spaces
 from store.speech import Speech
@@ -79,6 +80,7 @@ class Transaction:
         self.reservations = Reservations(session)
         self.media = Media(session)
         self.addresses = Addresses(session)
+        self.secrets = Secrets(session)
         self.outside = Outside(session)
         self.vendor_jobs = VendorJobs(session)
         self.spaces = Spaces(session)

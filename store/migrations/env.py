@@ -11,6 +11,7 @@ import store.outside_tables
 import store.rate_tables
 import store.reservation_tables
 import store.schema
+import store.secret_tables
 import store.speech_tables
 import store.upload_tables
 import store.usage_tables

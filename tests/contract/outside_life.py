@@ -1,4 +1,4 @@
-"""A stored heap of what outsiders told and of addresses, and everything that is done with them."""
+"""A stored heap of what outsiders told, addresses and secrets, and all that is done with them."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,7 +10,7 @@ from contracts.batch import JobOwner
 from contracts.memo import MemoJob
 from contracts.outside import DueReport, OutsideTranscript
 from contracts.transcript import Transcript
-from store import address_tables, outside_tables
+from store import address_tables, outside_tables, secret_tables
 
 ADDRESS: Final = {"address": "plain:https://example.com", "tries": 0}
 WITHOUT_OWNER: Final = {
@@ -32,12 +32,13 @@ def outside_rows(
     yield outside_tables.vendor_jobs, {**vendor, "job_id": job, **own, "created_at": at}
     yield outside_tables.vendor_events, {**vendor, "name": "n", "created_at": at}
     yield address_tables.media_addresses, {"job_id": job, **own, **ADDRESS, "created_at": at}
+    yield secret_tables.job_secrets, {"job_id": job, **own, "sealed": "s", "created_at": at}
 
 
 async def live_through_outsiders(tx: Any, job: str, memo_id: str, user: str) -> None:
-    """Every statement of ``tx.outside``, ``tx.vendor_jobs`` and ``tx.addresses``.
+    """Every statement of ``tx.outside``, ``tx.vendor_jobs``, ``tx.addresses`` and ``tx.secrets``.
 
-    But ``forget_ended``, which looks at each address there is: those of jobs under way, no others.
+    But ``forget_ended``, which looks at each row there is: those of jobs under way, no others.
     """
     report = DueReport(job_id=job, user_id=user, round=1, success=True)
     said = OutsideTranscript(provider="p", transcript=Transcript(text="t", seconds=1))
@@ -62,3 +63,6 @@ async def live_through_outsiders(tx: Any, job: str, memo_id: str, user: str) -> 
     memo = MemoJob(job_id=job, memo_id=memo_id, user_id=user, audio_path=f"{user}/m/a.m4a")
     await tx.addresses.fetched(memo, f"{user}/m/a.wav", media_type="audio/wav", size=9)
     await tx.addresses.forget(job, user)
+    await tx.secrets.keep(job, user, "sealed")
+    await tx.secrets.find(job, user)
+    await tx.secrets.forget(job, user)
