@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from activities.batch import BatchEngine
 from activities.language_ports import LanguageModel
 from activities.notification_ports import Notifier
+from activities.own_tokens import OwnTokens
 from activities.ports import MediaTools, Transcriber, VoiceActivity
 from activities.speech_ports import Joiner, LanguageGuess
 from contracts.outside import EXTERNAL
@@ -38,6 +39,7 @@ from providers.speech_setup import Speaker, speakers
 from providers.whisper import MEMORY_BYTES as WHISPER_MEMORY_BYTES
 from providers.whisper import Whisper, WhisperModel
 from runtime.names import Names
+from runtime.sessions import own_token_seals
 from runtime.settings import Settings
 
 AZURE_BATCH: Final = "azure-batch"
@@ -269,6 +271,13 @@ def credits_service(settings: Settings) -> RemoteCredits | None:
         return None
     key = services.service_key or SecretStr("")
     return RemoteCredits(services.mana_credits_url, key, settings.mail.app_id)
+
+
+def open_own_tokens(settings: Settings) -> OwnTokens:
+    """Opens the tokens of users that the API has sealed, where such tokens speak."""
+    if settings.own_tokens_closed is not None:
+        return OwnTokens()
+    return OwnTokens(own_token_seals(settings.sign_in, settings.data_dir).open)
 
 
 def open_notifier(settings: Settings, stack: AsyncExitStack) -> Notifier:

@@ -43,7 +43,14 @@ from activities.wallet import RemoteWallet
 from activities.wallet_ports import OwnWallet, Wallet
 from activities.webhooks import WebhookActivities
 from contracts import queues
-from engines import Engines, credits_service, open_engines, open_notifier, open_outside
+from engines import (
+    Engines,
+    credits_service,
+    open_engines,
+    open_notifier,
+    open_outside,
+    open_own_tokens,
+)
 from providers.media_download import MediaDownloads
 from providers.openai_models import announced
 from providers.supabase_realtime import Broadcaster
@@ -242,6 +249,7 @@ class Assembly:
             settings.credits_low_below,
             self._prices,
             wallet=self._wallet,
+            guess=engines.guess,
         )
         self._speech_end = SpeechEndings(database, self._wallet)
 
@@ -330,12 +338,14 @@ class Assembly:
                 offers=[speaker.offer for speaker in engines.speakers.values()],
                 joiner=engines.joiner,
                 guess=engines.guess,
+                tokens=open_own_tokens(settings),
             ),
             bounds=self._bounds,
             rules=SpeechRules(
                 keep_seconds=settings.speech.keep_seconds,
                 scope=EVERYBODY if settings.speech.share_parts else None,
                 credits_low_below=settings.credits_low_below,
+                own_token_fallback=settings.speech.own_token_fallback,
             ),
             prices=self._prices,
             wallet=self._wallet,

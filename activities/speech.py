@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from temporalio import activity
 
 from activities.flat_price import FlatPrice
 from activities.liveness import alive
+from activities.own_tokens import OwnTokens, forget_token
 from activities.ports import Database, Files, MediaTools, Transaction
 from activities.speech_call import SpeechCall
 from activities.speech_end import announce_speech
@@ -23,7 +24,7 @@ from contracts.costs import UNPRICED, Prices
 from contracts.credits import LOW_BELOW
 from contracts.errors import Conflict, NotFound, ProviderFailure, ProviderOut
 from contracts.jobs import JobState, Step
-from contracts.speech import PlannedVoice, SpeechOffer, SpeechOrder, Timing, plan_speech
+from contracts.speech import Piece, PlannedVoice, SpeechOffer, SpeechOrder, Timing, plan_speech
 from contracts.speech_division import Division, divide, tempo_of, told
 from contracts.speech_job import (
     JoinSpeech,
@@ -50,15 +51,25 @@ class SpeechRules:
         keep_seconds: how long a file lives that nobody uses.
         scope: whom a part may serve that was bought for one user; none: that user alone.
         credits_low_below: a charge that takes the balance below it is told.
+        own_token_fallback: whether other tiers step in for a user's own token.
     """
 
     keep_seconds: float = 7 * DAY
     scope: str | None = None
     credits_low_below: int = LOW_BELOW
+    own_token_fallback: bool = False
 
-    def scope_of(self, user_id: str) -> str:
-        """Whom the parts of this user may serve."""
-        return self.scope or user_id
+    def scope_of(self, job: SpeechJob) -> str:
+        """Whom the parts of a job may serve; what somebody pays for serves nobody else."""
+        return job.user_id if job.own_token else self.scope or job.user_id
+
+    def offers_of(self, job: SpeechJob, offers: Sequence[SpeechOffer]) -> Sequence[SpeechOffer]:
+        """Who may speak: with a token of the user, the tier that takes it; else the others."""
+        others = [offer for offer in offers if not offer.own_token]
+        if not job.own_token:
+            return others
+        own = [offer for offer in offers if offer.own_token]
+        return [*own, *others] if self.own_token_fallback else own
 
 
 @dataclass(frozen=True)
@@ -68,12 +79,14 @@ class SpeechEngines:
     Attributes:
         offers: in the order of the tiers.
         guess: finds out the language of a text.
+        tokens: of users, that speak for them.
     """
 
     synthesizers: Mapping[str, Synthesizer]
     offers: Sequence[SpeechOffer]
     joiner: Joiner
     guess: LanguageGuess
+    tokens: OwnTokens = field(default_factory=OwnTokens)
 
 
 class SpeechActivities:
@@ -113,9 +126,9 @@ class SpeechActivities:
             file = await tx.speech.find(job.file_id, job.user_id)
         if file is None:
             return SpeechPlan(present=False)
-        texts = await self._texts(file.order)
+        texts = await self._texts(job, file.order)
         await self._price.cover(job)
-        scope = self._rules.scope_of(job.user_id)
+        scope = self._rules.scope_of(job)
         async with self._database.write() as tx:
             state = await tx.jobs.state(job.job_id, job.user_id)
             if state is None or state.final:
@@ -133,11 +146,12 @@ class SpeechActivities:
         tiers = tuple(text.planned(there) for text in texts)
         return SpeechPlan(present=True, tiers=tiers, characters=len(file.order.text))
 
-    async def _texts(self, order: SpeechOrder) -> list[Division]:
+    async def _texts(self, job: SpeechJob, order: SpeechOrder) -> list[Division]:
+        offers = self._rules.offers_of(job, self._engines.offers)
         language = order.language
-        if language is None and any(o.capabilities.wants_language for o in self._engines.offers):
+        if language is None and any(offer.capabilities.wants_language for offer in offers):
             language = await self._engines.guess.language(order.text)
-        voices = plan_speech(order, self._engines.offers, language)
+        voices = plan_speech(order, offers, language)
         return [await asyncio.to_thread(divide, voice, order.text) for voice in voices]
 
     @activity.defn(name="speak_part")
@@ -155,12 +169,13 @@ class SpeechActivities:
         job, voice = order.job, order.voice
         text = await asyncio.to_thread(divide, voice, (await self._file(job)).order.text)
         part_hash = text.hashes[order.index]
-        scope = self._rules.scope_of(job.user_id)
+        scope = self._rules.scope_of(job)
         async with self._buying.setdefault(f"{scope}:{part_hash}", asyncio.Lock()):
             async with self._database.write() as tx:
                 kept = await tx.speech.use_part(scope, part_hash, job.file_id)
                 if kept is not None:
                     return SpokenPart(samples=kept.samples, bought=False)
+                token = await self._engines.tokens.of(tx, order)
                 call = await SpeechCall.begin(
                     self._database, tx, order, text.parts[order.index], self._prices
                 )
@@ -168,18 +183,17 @@ class SpeechActivities:
                 await tx.media.add(
                     key, job.user_id, kind=MediaKind.WORK, memo_id=None, job_id=job.job_id
                 )
-            return await self._buy(
-                order, text.parts[order.index], call, _Place(scope, part_hash, key)
-            )
+            piece = voice.piece(text.parts[order.index], token)
+            return await self._buy(order, piece, call, _Place(scope, part_hash, key))
 
     async def _buy(
-        self, order: SpeakPart, text: str, call: SpeechCall, place: "_Place"
+        self, order: SpeakPart, piece: Piece, call: SpeechCall, place: "_Place"
     ) -> SpokenPart:
         job, engine = order.job, self._engine(order.voice)
         async with self._answering(call, order.voice), self._tools.workspace() as folder:
             target = folder / "part"
             async with alive(self._database, job.job_id, job.user_id):
-                spoken = await engine.synthesize(order.voice.piece(text), target)
+                spoken = await engine.synthesize(piece, target)
             call.answered(spoken.units)
             await self._files.put_file(place.key, target, media_type=PART_TYPE)
         part = KeptPart(
@@ -242,7 +256,7 @@ class SpeechActivities:
                 key, job.user_id, kind=MediaKind.WORK, memo_id=None, job_id=job.job_id
             )
         tempo = tempo_of(file.order.speed, kept[0])
-        scope = self._rules.scope_of(job.user_id)
+        scope = self._rules.scope_of(job)
         async with (
             alive(self._database, job.job_id, job.user_id),
             self._tools.workspace() as folder,
@@ -263,7 +277,7 @@ class SpeechActivities:
 
     async def _kept(self, job: SpeechJob, text: Division) -> list[KeptPart]:
         async with self._database.read() as tx:
-            found = await tx.speech.parts(self._rules.scope_of(job.user_id), text.hashes)
+            found = await tx.speech.parts(self._rules.scope_of(job), text.hashes)
         missing = set(text.hashes) - set(found)
         if missing:
             raise gone()
@@ -287,6 +301,7 @@ class SpeechActivities:
                 )
             if lives:
                 await tx.media.stand(done.key, job.user_id)
+                await forget_token(tx, job)
                 announced = await self._charge(tx, job, done)
                 announced += await announce_speech(
                     tx, job, file, WebhookEvent.SPEECH_READY, done.made

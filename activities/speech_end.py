@@ -3,6 +3,7 @@
 from temporalio import activity
 
 from activities.flat_price import FlatPrice
+from activities.own_tokens import forget_token
 from activities.ports import Database, Transaction
 from activities.wallet_ports import Wallet
 from contracts.jobs import JobFailure, JobState, Step
@@ -39,6 +40,7 @@ class SpeechEndings:
             if state is None or state.final:
                 return SpeechEnded(state=state or order.state)
             await self._price.release(tx, job)
+            await forget_token(tx, job)
             why = order.failure or JobFailure(code="cancelled", message="The job was cancelled")
             await tx.speech.failed(job.file_id, job.user_id, why.code, why.message)
             await tx.jobs.move(

@@ -11,6 +11,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from pydantic import Field, SecretStr
+
 from contracts import transcript_formats
 from contracts.costs import Units
 from contracts.errors import InvalidInput
@@ -95,6 +97,7 @@ class Piece(Value):
         model: likewise; empty where there is no choice.
         language: BCP 47 tag, when it is known.
         speed: what is to be heard; an engine says whether it did it.
+        token: of the user, where it speaks instead of our key; it is never written anywhere.
     """
 
     text: str
@@ -102,6 +105,7 @@ class Piece(Value):
     model: str = ""
     language: str | None = None
     speed: float = 1.0
+    token: SecretStr | None = Field(None, exclude=True, repr=False)
 
 
 class TimingKind(StrEnum):
@@ -183,6 +187,7 @@ class SpeechOffer(Value):
         name: in ``SPEECH_TIERS``.
         names: what its voices and models are called.
         call_seconds: bound of one call.
+        own_token: it speaks with the token of the user alone, for jobs that have one.
     """
 
     name: str
@@ -190,6 +195,7 @@ class SpeechOffer(Value):
     capabilities: SpeechCapabilities
     names: Names
     call_seconds: float = 120.0
+    own_token: bool = False
 
 
 class PlannedVoice(Value):
@@ -201,6 +207,7 @@ class PlannedVoice(Value):
         model: likewise.
         language: BCP 47 tag the engine is told; none: it finds out itself.
         speed: that it is asked for.
+        own_token: the user's own token speaks, and pays.
     """
 
     name: str
@@ -212,6 +219,7 @@ class PlannedVoice(Value):
     max_characters: int
     call_seconds: float = 120.0
     free: bool = False
+    own_token: bool = False
 
     def part_hash(self, text: str) -> str:
         """The same for parts that sound the same: equal ones are bought once.
@@ -221,7 +229,7 @@ class PlannedVoice(Value):
         said = [self.provider, self.voice, self.model, self.language or "", f"{self.speed:.4f}"]
         return _digest([text, *said])
 
-    def piece(self, text: str) -> Piece:
+    def piece(self, text: str, token: SecretStr | None = None) -> Piece:
         """One part of the text as the engine gets it."""
         return Piece(
             text=text,
@@ -229,6 +237,7 @@ class PlannedVoice(Value):
             model=self.model,
             language=self.language,
             speed=self.speed,
+            token=token,
         )
 
 
@@ -270,6 +279,7 @@ def plan_speech(
             max_characters=offer.capabilities.max_characters,
             call_seconds=offer.call_seconds,
             free=offer.capabilities.free,
+            own_token=offer.own_token,
         )
         for offer, voice in modelled
         if offer.capabilities.speaks(language)

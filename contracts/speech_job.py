@@ -32,6 +32,7 @@ class SpeechJob(Value):
         round: 1 for the first run, 2 for the first retry, …
         window: parts of the text that are spoken at once.
         heartbeat_seconds: after so long without a sign of life a worker counts as lost.
+        own_token: a token of the user speaks; it is sealed in a row of its own.
     """
 
     job_id: str
@@ -42,6 +43,7 @@ class SpeechJob(Value):
     round: int = 1
     window: int = 4
     heartbeat_seconds: float = 60.0
+    own_token: bool = False
 
 
 class SpeechPlan(Value):

@@ -15,6 +15,8 @@ class SpeechSetup(Value):
 
     Attributes:
         tiers: names in the order they are tried.
+        own_tokens: whether a user's own token speaks, at the server of ``openai_url``.
+        own_token_fallback: whether the tiers step in where such a token comes to nothing.
         call_seconds: bound of one call.
         voices: where a tier's name for a voice differs from the table.
         openai_key: empty for a server that wants none.
@@ -29,6 +31,8 @@ class SpeechSetup(Value):
 
     tiers: tuple[str, ...]
     call_seconds: float
+    own_tokens: bool = False
+    own_token_fallback: bool = False
     voices: dict[str, dict[str, str]] = {}
     openai_key: SecretStr = SecretStr("")
     openai_url: str | None = None
@@ -78,13 +82,19 @@ def names_of(setup: SpeechSetup, tier: str) -> Names:
     return Names(dict(voices_of(tier, setup.voices)), own, named | {"": setup.openai_model})
 
 
-def check_names(setup: SpeechSetup, voice: str, model: str) -> None:
+def check_names(setup: SpeechSetup, voice: str, model: str, *, own_token: bool = False) -> None:
     """See whether some tier has the voice and takes the model.
+
+    Args:
+        own_token: the user's own token is to speak.
 
     Raises:
         InvalidInput: ``unknown_voice`` or ``unknown_model``.
     """
-    voiced = [names for tier in setup.tiers if (names := names_of(setup, tier)).voice(voice)]
+    tiers = setup.tiers
+    if own_token:
+        tiers = (OPENAI, *(setup.tiers if setup.own_token_fallback else ()))
+    voiced = [names for tier in tiers if (names := names_of(setup, tier)).voice(voice)]
     if not voiced:
         raise InvalidInput("No configured engine has this voice", code="unknown_voice")
     if not any(model in names.models for names in voiced):

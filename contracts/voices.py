@@ -15,6 +15,8 @@ AZURE: Final = "azure"
 GEMINI: Final = "gemini"
 KOKORO: Final = "kokoro"
 LOCAL: Final = "local"
+OPENAI_OWN: Final = "openai-own"
+"""The tier ``openai``, paid by a user with a token of their own; no setting names it."""
 SPEECH_TIERS: Final = (OPENAI, AZURE, GEMINI, KOKORO, LOCAL)
 """Tiers of ``SPEECH_TIERS``, in their default order."""
 

@@ -5,9 +5,11 @@ speed 0.25 to 4. Text is no markup there. The answer is streamed to the file, ne
 """
 
 import asyncio
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from contracts import own_tokens
 from contracts.costs import Units
 from contracts.errors import ProviderBroken, ProviderFailure, ProviderOut
 from contracts.speech import (
@@ -28,6 +30,10 @@ PROVIDER: Final = "openai"
 MAX_CHARACTERS: Final = 4_000
 """Of the 4096 the vendor counts; it does not say what it counts."""
 CHUNK_BYTES: Final = 1 << 16
+_OF_TOKEN: Final = frozenset(
+    {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.FORBIDDEN}
+)
+"""What is said to a token that is none any more, has no money, or may not speak."""
 
 
 class OpenAISpeech:
@@ -38,6 +44,7 @@ class OpenAISpeech:
         base_url: any server that speaks the API; none means OpenAI's.
         timeout: seconds one call may take.
         connect_seconds: to open a connection.
+        own_tokens: it speaks with the token that comes with each part, and with nothing else.
     """
 
     def __init__(
@@ -47,11 +54,13 @@ class OpenAISpeech:
         base_url: str | None,
         timeout: float,
         connect_seconds: float | None = None,
+        own_tokens: bool = False,
     ) -> None:
         self._api_key = api_key
         self._base_url = base_url
         self._timeout = timeout
         self._connect_seconds = connect_seconds
+        self._own_tokens = own_tokens
         self._client: AsyncOpenAI | None = None
         self._making = asyncio.Lock()
 
@@ -73,7 +82,7 @@ class OpenAISpeech:
         Raises:
             ProviderFailure: by the table of ``providers.failures``.
         """
-        client = await self._connected()
+        client = self._of_bearer(await self._connected(), piece)
         import openai  # noqa: PLC0415 - 0.6 s that only a worker with this tier pays
 
         from providers.sdk_client import without_answer  # noqa: PLC0415 - as above
@@ -82,7 +91,7 @@ class OpenAISpeech:
             async with asyncio.timeout(self._timeout):
                 size = await _receive(client, piece, target)
         except openai.APIStatusError as error:
-            raise _refusal(error) from None
+            raise _refusal(error, own_token=self._own_tokens) from None
         except Exception as error:
             failure = without_answer(PROVIDER, self._timeout, error)
             if failure is None and isinstance(error, (openai.OpenAIError, *failures.MALFORMED)):
@@ -94,6 +103,21 @@ class OpenAISpeech:
         return Spoken(
             samples=size // SAMPLE_BYTES, units=Units(characters=len(piece.text)), speed=piece.speed
         )
+
+    def _of_bearer(self, client: "AsyncOpenAI", piece: Piece) -> "AsyncOpenAI":
+        """The client as who pays for the part; it shares the connections and nothing else.
+
+        Raises:
+            ProviderOut: a user's own token is to speak, and there is none.
+        """
+        if not self._own_tokens:
+            return client
+        if piece.token is None:
+            raise ProviderOut("There is no token to speak with", code=own_tokens.REFUSED)
+        bearer = client.with_options(api_key=piece.token.get_secret_value())
+        # The SDK reads these from our environment; they say nothing about somebody else's token.
+        bearer.organization = bearer.project = None
+        return bearer
 
     async def _connected(self) -> "AsyncOpenAI":
         async with self._making:
@@ -145,11 +169,14 @@ async def _receive(client: "AsyncOpenAI", piece: Piece, target: Path) -> int:
     return whole
 
 
-def _refusal(error: "APIStatusError") -> ProviderFailure:
+def _refusal(error: "APIStatusError", *, own_token: bool) -> ProviderFailure:
     """What a status of 400 and more means for text."""
     plain = failures.not_about_audio(
         failures.of_status(
             PROVIDER, error.status_code, code=error.code, headers=error.response.headers
         )
     )
-    return ProviderOut(str(plain)) if error.code in failures.NO_MONEY else plain
+    poor = error.code in failures.NO_MONEY
+    if own_token and (poor or error.status_code in _OF_TOKEN):
+        return ProviderOut(f"The user's own token was refused: {plain}", code=own_tokens.REFUSED)
+    return ProviderOut(str(plain)) if poor else plain

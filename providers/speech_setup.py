@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from contracts.speech import Piece, SpeechCapabilities, SpeechOffer, Spoken
 from contracts.speech_setup import SpeechSetup, names_of
-from contracts.voices import AZURE, GEMINI, KOKORO, LOCAL, OPENAI
+from contracts.voices import AZURE, GEMINI, KOKORO, LOCAL, OPENAI, OPENAI_OWN
 from providers import kokoro
 from providers.azure_speaking import AzureSpeaking
 from providers.azure_speaking_sdk import AzureSpeakingSdk
@@ -54,7 +54,7 @@ def speakers(
     azure: Callable[[], AzureSpeech],
     close: Callable[[Closable], object],
 ) -> dict[str, Speaker]:
-    """Every tier of the settings, in their order.
+    """Every tier of the settings, in their order; behind them the one users pay themselves.
 
     Args:
         pool: whose children speak for the tier ``local``.
@@ -68,7 +68,14 @@ def speakers(
         KOKORO: lambda: _kokoro(setup, close),
         LOCAL: lambda: Espeak(pool),
     }
-    return {name: _speaker(name, build[name](), setup) for name in setup.tiers}
+    found = {name: _speaker(name, build[name](), setup) for name in setup.tiers}
+    if setup.own_tokens:
+        engine = _openai(setup, close, own_tokens=True)
+        offer = _speaker(OPENAI, engine, setup).offer
+        found[OPENAI_OWN] = Speaker(
+            engine, offer.model_copy(update={"name": OPENAI_OWN, "own_token": True})
+        )
+    return found
 
 
 def _speaker(name: str, engine: Engine, setup: SpeechSetup) -> Speaker:
@@ -82,11 +89,14 @@ def _speaker(name: str, engine: Engine, setup: SpeechSetup) -> Speaker:
     return Speaker(engine, offer)
 
 
-def _openai(setup: SpeechSetup, close: Callable[[Closable], object]) -> Engine:
+def _openai(
+    setup: SpeechSetup, close: Callable[[Closable], object], *, own_tokens: bool = False
+) -> Engine:
     vendor = OpenAISpeech(
-        api_key=setup.openai_key.get_secret_value(),
+        api_key="" if own_tokens else setup.openai_key.get_secret_value(),
         base_url=setup.openai_url,
         timeout=setup.call_seconds,
+        own_tokens=own_tokens,
     )
     close(vendor)
     return vendor

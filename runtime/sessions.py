@@ -1,7 +1,8 @@
 """Who a token of a vendor belongs to, without keeping it, and the sessions that are given for it.
 
-Both hang on one secret: SESSION_KEY, or the key of the data folder. Whoever has the database alone
-cannot tell whose a token is, nor try tokens against it.
+Both, and the seal of a token that a job needs, hang on one secret: SESSION_KEY, or the key of the
+data folder. Whoever has the database alone cannot tell whose a token is, nor try tokens against it,
+nor open what is sealed.
 """
 
 import hashlib
@@ -15,15 +16,19 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import SecretBytes
 
 from contracts.sessions import SESSION_AUDIENCE, SESSION_ISSUER, Session
 from runtime.issuer import EmbeddedIssuer
+from runtime.seals import Seals
 from runtime.settings_sign_in import SignInSettings
+from runtime.settings_values import PayloadKey
 
 KEY_BYTES: Final = 32
 _SIGNING: Final = b"voicekeep: signing sessions"
 _IDENTITY: Final = b"voicekeep: whose a vendor's token is"
 _MEMORY: Final = b"voicekeep: tokens that were asked about"
+_SEALING: Final = b"voicekeep: tokens that speak for their users"
 
 
 class Sessions:
@@ -49,11 +54,7 @@ class Sessions:
             OSError: there is no SESSION_KEY, and the data folder cannot be read or written.
             NotAKey: likewise, and its key file holds something else.
         """
-        if settings.session_key is not None:
-            secret = settings.session_key.get_secret_value().encode()
-        else:
-            secret = EmbeddedIssuer.open(data_dir).secret()
-        return cls(secret, settings.session_seconds)
+        return cls(_secret(settings, data_dir), settings.session_seconds)
 
     def user_id(self, token: str) -> str:
         """Whose the token is: the same for ever, and told by nothing but the token."""
@@ -75,6 +76,23 @@ class Sessions:
     def key_set(self) -> Mapping[str, Any]:
         """What sessions are verified with."""
         return self._issuer.key_set()
+
+
+def own_token_seals(settings: SignInSettings, data_dir: Path) -> Seals:
+    """What seals tokens of users while a job needs them; never without a key.
+
+    Raises:
+        OSError: as ``Sessions.open``.
+        NotAKey: likewise.
+    """
+    key = SecretBytes(_derived(_secret(settings, data_dir), _SEALING))
+    return Seals([PayloadKey(id="session", key=key)])
+
+
+def _secret(settings: SignInSettings, data_dir: Path) -> bytes:
+    if settings.session_key is not None:
+        return settings.session_key.get_secret_value().encode()
+    return EmbeddedIssuer.open(data_dir).secret()
 
 
 def _derived(secret: bytes, purpose: bytes) -> bytes:

@@ -104,6 +104,18 @@ class Settings(BaseModel):
         return self.tokens.embedded_issuer if said is None else said
 
     @property
+    def own_tokens_closed(self) -> str | None:
+        """Why no user's own token of OpenAI's speaks here, in one sentence; none: it does.
+
+        API and worker read the same settings, and have to come to the same key.
+        """
+        if not self.token_sign_in:
+            return "TOKEN_SIGN_IN is not set"
+        if self.sign_in.session_key is None and not self.database_url.startswith("sqlite"):
+            return "SESSION_KEY is not set, which API and workers of several machines seal it with"
+        return self.speech.not_for_tokens_of(self.transcription.openai_base_url)
+
+    @property
     def starting_credits(self) -> int:
         """Of a user the ledger sees for the first time; a service elsewhere gives its own."""
         return 0 if self.services.mana_credits_url else self.credits.starting_credits
@@ -147,6 +159,7 @@ class Settings(BaseModel):
             openai=(openai.openai_api_key, openai.openai_base_url),
             gemini=(gemini.gemini_api_key, gemini.gemini_base_url),
             azure=bool(self.azure.speech_keys()),
+            own_tokens=self.own_tokens_closed is None,
         )
 
     @property

@@ -72,6 +72,19 @@ class SpeechSettings(Group):
         description="let a part of a text that was spoken for one user serve every other user's "
         "equal part; a shorter wait then tells that somebody has asked for it before",
     )
+    own_token_credits_per_1000: int = Field(
+        0,
+        validation_alias="SPEECH_OWN_TOKEN_CREDITS_PER_1000",
+        ge=0,
+        description="the same for texts that a user's own token of OpenAI's pays for "
+        "(`openai_token` in `/tts/generate`)",
+    )
+    own_token_fallback: bool = Field(
+        default=False,
+        validation_alias="SPEECH_OWN_TOKEN_FALLBACK",
+        description="let the tiers of SPEECH_TIERS step in, with our keys, where a user's own "
+        "token is refused or its vendor cannot serve; else such a text fails",
+    )
     openai_base_url: Url | None = Field(
         None,
         validation_alias="OPENAI_SPEECH_BASE_URL",
@@ -130,12 +143,25 @@ class SpeechSettings(Group):
         """SPEECH_DAYS in seconds."""
         return self.days * 24 * 3600
 
+    def not_for_tokens_of(self, server: str | None) -> str | None:
+        """Why no user's own token may speak, in one sentence; none: it may.
+
+        Args:
+            server: OPENAI_BASE_URL, which is asked whether a token is one. No other is shown it.
+        """
+        if self.speech_tiers and OPENAI not in self.speech_tiers:
+            return "SPEECH_TIERS does not name openai"
+        if self.openai_base_url not in {None, server}:
+            return "OPENAI_SPEECH_BASE_URL is another server than the one that knows the tokens"
+        return None
+
     def setup(
         self,
         *,
         openai: tuple[SecretStr | None, str | None],
         gemini: tuple[SecretStr | None, str],
         azure: bool,
+        own_tokens: bool = False,
     ) -> SpeechSetup:
         """The tiers and how each is reached.
 
@@ -143,6 +169,7 @@ class SpeechSettings(Group):
             openai: OPENAI_API_KEY and OPENAI_BASE_URL.
             gemini: GEMINI_API_KEY and GEMINI_BASE_URL.
             azure: whether there is a key of Azure's speech.
+            own_tokens: whether users' own tokens of OpenAI's speak.
         """
         url = self.openai_base_url or openai[1]
         # The key of one server is not shown to another.
@@ -157,6 +184,8 @@ class SpeechSettings(Group):
         return SpeechSetup(
             tiers=self.speech_tiers or tuple(name for name in SPEECH_TIERS if configured[name]),
             call_seconds=self.call_seconds,
+            own_tokens=own_tokens,
+            own_token_fallback=self.own_token_fallback,
             voices=self.voices,
             openai_key=key or SecretStr(""),
             openai_url=url,
