@@ -9,8 +9,8 @@ import asyncio
 import os
 import shutil
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -74,6 +74,36 @@ class Errand(NamedTuple):
     limits: Limits
     disk_bytes: int
     wall_seconds: float
+
+
+class Piped(NamedTuple):
+    """ffmpeg at work over pipes.
+
+    Attributes:
+        samples: what it reads; closing it ends the input.
+        made: what it writes.
+        complaints: the end of what it says, once it has ended.
+    """
+
+    process: asyncio.subprocess.Process
+    samples: asyncio.StreamWriter
+    made: asyncio.StreamReader
+    complaints: "asyncio.Task[bytes]"
+
+    def kill(self) -> None:
+        """End it with all that it started; safe to call twice."""
+        _kill(self.process)
+
+    async def ended(self) -> None:
+        """Return when it has ended well.
+
+        Raises:
+            Unavailable: it has not; what it was given are samples of our own, so never for them.
+        """
+        status, said = await self.process.wait(), await self.complaints
+        if status:
+            log.warning("ffmpeg.failed", status=status, said=said.decode(errors="replace"))
+            raise Unavailable(f"ffmpeg ended with status {status}")
 
 
 class Ffmpeg:
@@ -140,6 +170,32 @@ class Ffmpeg:
             self.spawned += 1
             await _run(command, progress, errand.wall_seconds)
             return await asyncio.to_thread(collect, job)
+
+    @asynccontextmanager
+    async def piped(self, arguments: Sequence[str], limits: Limits) -> AsyncIterator[Piped]:
+        """Run ffmpeg over pipes, in an empty directory of its own.
+
+        However the block ends, nothing of it runs and no pipe is open after it.
+
+        Raises:
+            Unavailable: there is no ffmpeg, or it cannot be started.
+        """
+        binary = self._find()
+        isolation = await self._isolate(binary)
+        async with self._directories.job() as job:
+            command = isolation.wrap([binary, *arguments], Path(binary), job, limits)
+            self.spawned += 1
+            process = await _start(command, stdin=asyncio.subprocess.PIPE)
+            if process.stdin is None or process.stdout is None:
+                raise Unavailable("ffmpeg has no pipes")
+            complaints = asyncio.create_task(_tail(process.stderr))
+            try:
+                yield Piped(process, process.stdin, process.stdout, complaints)
+            finally:
+                _kill(process)
+                process.stdin.close()
+                # A pipe that is not read to its end stays open.
+                await asyncio.gather(_tail(process.stdout), complaints, process.wait())
 
     async def status(self) -> FfmpegStatus:
         """Which ffmpeg runs, and how it is kept apart.
@@ -254,11 +310,13 @@ def _failure(status: int, said: bytes) -> Failure:
     return MediaRejected("The audio cannot be decoded", code="audio_corrupt")
 
 
-async def _start(command: Sequence[str]) -> asyncio.subprocess.Process:
+async def _start(
+    command: Sequence[str], stdin: int = asyncio.subprocess.DEVNULL
+) -> asyncio.subprocess.Process:
     try:
         return await asyncio.create_subprocess_exec(
             *command,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env={"PATH": os.defpath},
@@ -271,9 +329,13 @@ async def _start(command: Sequence[str]) -> asyncio.subprocess.Process:
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Kill the whole group, and wait until it is gone."""
+    _kill(process)
+    await process.wait()
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
 
 
 async def _follow(stream: asyncio.StreamReader | None, progress: Callable[[float], None]) -> None:

@@ -27,7 +27,10 @@ _WALL_SECONDS: Final = 60.0
 _MOST_TEMPO: Final = 2.0
 """Of one ``atempo``; further ones in a row keep the sound smooth (ffmpeg 5.1 skips above it)."""
 
-_CODEC: Final = MappingProxyType(
+SAMPLES: Final = ("-f", "s16le", "-ar", str(SAMPLE_RATE), "-ac", "1")
+"""What the input is."""
+
+_CODECS: Final = MappingProxyType(
     {
         SpeechFormat.MP3: ("-c:a", "libmp3lame", "-b:a", "96k", "-f", "mp3"),
         SpeechFormat.OPUS: ("-c:a", "libopus", "-b:a", "48k", "-f", "ogg"),
@@ -101,15 +104,20 @@ class SpeechJoiner:
 
 def arguments(job: Path, form: SpeechFormat, tempo: float = 1.0) -> list[str]:
     """What ffmpeg is told: read samples from ``in`` of the job's directory, write its ``out``."""
-    filters = [] if tempo == 1 else ["-af", ",".join(f"atempo={each:.6f}" for each in steps(tempo))]
     return [
         *("-nostdin", "-hide_banner", "-v", "error", "-y"),
         *("-progress", "pipe:1", "-stats_period", "1"),
         *("-protocol_whitelist", "file"),
-        *("-f", "s16le", "-ar", str(SAMPLE_RATE), "-ac", "1", "-i", f"file:{job}/in"),
-        *("-map", "0:a:0", "-map_metadata", "-1", "-threads", "1", *filters),
-        *(*_CODEC[form], f"file:{job}/out"),
+        *(*SAMPLES, "-i", f"file:{job}/in"),
+        *(*encoding(form, tempo), f"file:{job}/out"),
     ]
+
+
+def encoding(form: SpeechFormat, tempo: float) -> list[str]:
+    """What makes a format of samples, as fast as they are to be heard."""
+    filters = [] if tempo == 1 else ["-af", ",".join(f"atempo={each:.6f}" for each in steps(tempo))]
+    chosen = ("-map", "0:a:0", "-map_metadata", "-1", "-threads", "1")
+    return [*chosen, *filters, *_CODECS[form]]
 
 
 def steps(tempo: float) -> list[float]:
