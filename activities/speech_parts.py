@@ -18,19 +18,24 @@ async def at_hand(
     """Their files on this machine, in order; equal parts have one.
 
     Raises:
-        NotFound: ``part_gone``, the file of one is not there. Its row goes too: whoever asks for
-            the text again has that part bought anew, instead of failing for as long as it stands.
+        NotFound: ``part_gone``, the file of one is not there. The rows of all those go too: when
+            they are planned again they are bought anew, instead of failing for as long as they
+            stand.
     """
     local: dict[str, Path] = {}
+    lost: dict[str, KeptPart] = {}
     async with AsyncExitStack() as stack:
         for part in kept:
-            if part.key in local:
+            if part.key in local or part.key in lost:
                 continue
             try:
                 local[part.key] = await stack.enter_async_context(files.local(part.key))
             except NotFound:
-                await _forget(database, scope, part)
-                raise gone() from None
+                lost[part.key] = part
+        for part in lost.values():
+            await _forget(database, scope, part)
+        if lost:
+            raise gone()
         yield [local[part.key] for part in kept]
 
 
@@ -42,4 +47,4 @@ def gone() -> NotFound:
 async def _forget(database: Database, scope: str, part: KeptPart) -> None:
     async with database.write() as tx:
         for owned in await tx.speech.remove_unused(scope, part.hash, older_than_seconds=0):
-            await tx.media.loosen(owned.key, owned.user_id)
+            await tx.media.remove(owned.key, owned.user_id)

@@ -1,7 +1,9 @@
 """A text that is read aloud: plan, speak each part, join."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
+from itertools import dropwhile
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -10,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.speech import SpeechActivities
     from activities.speech_end import SpeechEndings
     from activities.speech_expiry import SpeechExpiry
+    from activities.speech_parts import PART_GONE
     from contracts import ids, queues
     from contracts.jobs import JobFailure, JobState
     from contracts.speech import PlannedVoice
@@ -33,6 +36,9 @@ with workflow.unsafe.imports_passed_through():
 
 OVER = frozenset({"deleted", "job_ended"})
 """Codes of failures that no other tier can mend."""
+
+MENDS = 3
+"""So often are parts that were lost before they could be joined spoken again."""
 
 
 @workflow.defn(name=ids.SPEECH)
@@ -73,15 +79,7 @@ class SpeechWorkflow:
         return SpeechResult(state=ended.state, ready=ended.ready, bought=self._bought)
 
     async def _speak(self, job: SpeechJob, plan: SpeechPlan) -> SpeechResult:
-        for number, tier in enumerate(plan.tiers):
-            self._tell(job, f"`{tier.voice.name}` speaks {len(tier.missing)} of {tier.parts} parts")
-            try:
-                await self._parts(job, tier)
-                break
-            except StepFailed as step:
-                if number + 1 == len(plan.tiers) or step.failure.code in OVER:
-                    raise
-        ready = await self._join(job, tier)
+        tier, ready = await self._made(job, plan.tiers)
         self._announcements.send(ready.announced)
         self._tell(job, f"Ready: {ready.seconds:.0f} s by `{tier.voice.name}`")
         return SpeechResult(
@@ -91,6 +89,44 @@ class SpeechWorkflow:
             bought=self._bought,
             ready=ready,
         )
+
+    async def _made(
+        self, job: SpeechJob, tiers: Sequence[PlannedTexts]
+    ) -> tuple[PlannedTexts, SpeechReady]:
+        """Spoken and joined; parts that were lost in between are spoken again."""
+        mends = 0
+        while True:
+            tier = await self._spoken(job, tiers)
+            try:
+                return tier, await self._join(job, tier)
+            except StepFailed as step:
+                mends += 1
+                if step.failure.code != PART_GONE or mends > MENDS:
+                    raise
+                tiers = await self._left(job, tier)
+                if not tiers:
+                    raise
+
+    async def _left(self, job: SpeechJob, tier: PlannedTexts) -> list[PlannedTexts]:
+        """What is missing now, for the tier that speaks and those behind it."""
+        plan = await short_step(SpeechActivities.plan_speech, job)
+        return list(dropwhile(lambda each: each.voice != tier.voice, plan.tiers))
+
+    async def _spoken(self, job: SpeechJob, tiers: Sequence[PlannedTexts]) -> PlannedTexts:
+        """Every part, by the first tier that speaks them all."""
+        *others, last = tiers
+        for tier in others:
+            try:
+                return await self._by(job, tier)
+            except StepFailed as step:
+                if step.failure.code in OVER:
+                    raise
+        return await self._by(job, last)
+
+    async def _by(self, job: SpeechJob, tier: PlannedTexts) -> PlannedTexts:
+        self._tell(job, f"`{tier.voice.name}` speaks {len(tier.missing)} of {tier.parts} parts")
+        await self._parts(job, tier)
+        return tier
 
     async def _parts(self, job: SpeechJob, tier: PlannedTexts) -> None:
         """Every part that is missing, some at once; the first failure ends them all."""

@@ -284,21 +284,25 @@ async def test_times_of_words_shrink_with_a_speed_the_engine_does_not_do(reading
     assert [timing.start for timing in timings] == pytest.approx([0.05, 0.3])
 
 
-async def test_a_part_whose_file_is_lost_is_bought_anew_when_the_text_is_asked_for_again(
-    reading: Reading,
+@pytest.mark.parametrize("lost", [(0,), (0, 1)])
+async def test_parts_whose_files_are_lost_are_all_missing_in_the_next_plan_and_bought_anew(
+    reading: Reading, lost: tuple[int, ...]
 ) -> None:
     plan = await reading.plan()
     for index in (0, 1):
         await reading.speak(plan, index)
-    (first, _) = reading.files.files
-    del reading.files.files[first]
+    stored = [*reading.files.files]
+    for index in lost:
+        del reading.files.files[stored[index]]
     with pytest.raises(NotFound) as raised:
         await reading.join(plan)
     assert raised.value.code == "part_gone"
-    assert (await reading.plan()).tiers[0].missing == (0,)
-    assert await reading.speak(plan, 0)
+    assert (await reading.plan()).tiers[0].missing == lost
+    for index in lost:
+        assert await reading.speak(plan, index)
     assert await reading.join(plan) == 2 * SECONDS_OF_PART
-    assert len(reading.speaker.calls) == 3
+    assert len(reading.speaker.calls) == 2 + len(lost)
+    assert await reading.money() == (147, 0)
 
 
 async def test_a_part_whose_row_is_gone_is_not_left_out(reading: Reading) -> None:

@@ -47,6 +47,12 @@ async def file_of(site: Site, job: SpeechJob) -> SpeechFile:
     return file
 
 
+async def parts_of(site: Site, job: SpeechJob) -> list[str]:
+    """Where the parts of a file are stored."""
+    stored = [each.key async for each in site.files.list(f"{job.user_id}/{job.file_id}/")]
+    return sorted(key for key in stored if "/part_" in key)
+
+
 async def seconds_of(site: Site, file: SpeechFile) -> float:
     """Length of a stored WAV."""
     assert file.key is not None
@@ -98,6 +104,26 @@ async def test_one_changed_paragraph_is_bought_and_the_others_are_there(site: Mo
     whole, other = await file_of(site, first), await file_of(site, changed)
     assert whole.seconds != other.seconds
     assert await seconds_of(site, other) == pytest.approx(other.seconds, abs=0.001)
+
+
+async def test_parts_whose_samples_are_lost_before_they_are_joined_are_bought_once_more(
+    site: Mortal,
+) -> None:
+    first = await ordered(site, paragraphs(4), price=2)
+    async with site.working(SPEECH_TIERS="openai"):
+        await (await start(site, first)).result()
+        parts = await parts_of(site, first)
+        for part in parts[1:3]:
+            await site.files.delete(part)
+        other = await ordered(site, paragraphs(5), user_id=first.user_id, price=2)
+        result = await (await start(site, other)).result()
+    assert (result.state, result.bought, bought(site)) == (JobState.COMPLETED, 3, 7)
+    file = await file_of(site, other)
+    assert await seconds_of(site, file) == pytest.approx(file.seconds, abs=0.001)
+    async with site.database.read() as tx:
+        balance = await tx.credits.balance(first.user_id)
+    assert (balance.credits, balance.held) == (146, 0)
+    assert await site.broken() == []
 
 
 async def test_equal_paragraphs_of_one_text_are_bought_once_and_heard_each_time(

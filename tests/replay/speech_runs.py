@@ -62,6 +62,20 @@ async def speech_cancelled(site: Site, folder: Path) -> WorkflowHistory:
     return await handle.fetch_history()
 
 
+async def speech_mended(site: Site, folder: Path) -> WorkflowHistory:
+    """A part that was spoken for another text is lost when it is to be joined."""
+    first = await ordered(site, paragraphs(1), language="en")
+    other = await ordered(site, paragraphs(2), language="en", user_id=first.user_id)
+    async with site.working(SPEECH_TIERS="openai"):
+        await (await start(site, first)).result()
+        stored = [each.key async for each in site.files.list(f"{first.user_id}/")]
+        for key in stored:
+            await site.files.delete(key)
+        handle = await start(site, other.model_copy(update={"window": 1}))
+        await handle.result()
+    return await handle.fetch_history()
+
+
 async def speech_expired(site: Site, folder: Path) -> WorkflowHistory:
     async with site.working():
         handle = await site.client.start_workflow(
@@ -79,6 +93,7 @@ RUNS: dict[str, Callable[[Site, Path], Awaitable[WorkflowHistory]]] = {
         speech_by_the_next_tier,
         speech_in_vain,
         speech_cancelled,
+        speech_mended,
         speech_expired,
     )
 }

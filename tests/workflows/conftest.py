@@ -15,6 +15,8 @@ from contracts import ids, queues
 from contracts.language import Use
 from contracts.language_job import LanguageJob, LanguageResult
 from contracts.memo import MemoJob, MemoResult
+from contracts.speech import SpeechFormat
+from contracts.speech_job import SpeechJob, SpeechResult
 from runtime.temporal import make_plugin
 from runtime.temporal_jobs import JOB_KIND, SUBJECT_ID, USER_ID
 from runtime.temporal_server import dev_server_extra_args, resolve
@@ -23,6 +25,7 @@ from tests.workflows.script import Script
 from workflows import policies
 from workflows.language import LanguageWorkflow
 from workflows.memo import MemoWorkflow
+from workflows.speech import SpeechWorkflow
 
 
 @pytest.fixture(scope="session")
@@ -145,6 +148,52 @@ class LanguageRunner:
     async def run(self, script: Script, use: Use = Use.QUESTION) -> LanguageResult:
         async with self.started(script, use) as handle:
             return await handle.result()
+
+
+class SpeechRunner:
+    """Starts speech workflows whose activities follow a script."""
+
+    def __init__(self, environment: WorkflowEnvironment) -> None:
+        self.client = environment.client
+
+    @asynccontextmanager
+    async def started(
+        self, script: Script, **fields: object
+    ) -> AsyncIterator[WorkflowHandle[SpeechWorkflow, SpeechResult]]:
+        file_id = str(uuid.uuid4())
+        job = SpeechJob(
+            job_id=ids.speech_job(file_id),
+            user_id=str(uuid.uuid4()),
+            file_id=file_id,
+            form=SpeechFormat.MP3,
+            price=3,
+        ).model_copy(update=fields)
+        queue = f"test-{job.job_id}"
+        media = Worker(self.client, task_queue=queues.MEDIA, activities=script.activities())
+        main = Worker(
+            self.client,
+            task_queue=queue,
+            workflows=[SpeechWorkflow],
+            activities=script.activities(),
+            workflow_failure_exception_types=[Exception],
+        )
+        async with media, main:
+            yield await self.client.start_workflow(
+                SpeechWorkflow.run,
+                job,
+                id=job.job_id,
+                task_queue=queue,
+                execution_timeout=timedelta(days=10),
+            )
+
+    async def run(self, script: Script, **fields: object) -> SpeechResult:
+        async with self.started(script, **fields) as handle:
+            return await handle.result()
+
+
+@pytest.fixture
+def reading(skipping: WorkflowEnvironment) -> SpeechRunner:
+    return SpeechRunner(skipping)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Activities that answer by script: what they were asked is kept, what they answer is given."""
 
 import asyncio
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,6 +44,18 @@ from contracts.memo import (
     VoiceFacts,
 )
 from contracts.outside import EndOutside, OutsideReport
+from contracts.speech import PlannedVoice
+from contracts.speech_job import (
+    EndSpeech,
+    JoinSpeech,
+    PlannedTexts,
+    SpeakPart,
+    SpeechEnded,
+    SpeechJob,
+    SpeechPlan,
+    SpeechReady,
+    SpokenPart,
+)
 from contracts.tiers import PlannedTier
 from contracts.transcript import TranscriptRef
 from contracts.webhooks import Deliveries
@@ -77,6 +90,10 @@ TYPES: dict[str, tuple[type, type | None]] = {
     "reserve_language": (LanguageJob, LanguageReserved),
     "write_language": (LanguageJob, WrittenRef),
     "end_language": (EndLanguage, LanguageResult),
+    "plan_speech": (SpeechJob, SpeechPlan),
+    "speak_part": (SpeakPart, SpokenPart),
+    "join_speech": (JoinSpeech, SpeechReady),
+    "end_speech": (EndSpeech, SpeechEnded),
     "discard_work": (MemoJob, int),
     "end": (EndMemo, Ended),
     "deliver_webhooks": (Deliveries, Deliveries),
@@ -100,8 +117,25 @@ def ended(order: EndLanguage) -> LanguageResult:
     return LanguageResult(state=order.state, failure=order.failure)
 
 
+def texts(name: str, *missing: int, parts: int = 3, free: bool = False) -> PlannedTexts:
+    """What a tier has to speak; without numbers every part is missing."""
+    voice = PlannedVoice(name=name, provider="fake", voice="nova", max_characters=100, free=free)
+    return PlannedTexts(voice=voice, parts=parts, missing=missing or tuple(range(parts)))
+
+
+def planned(*tiers: PlannedTexts) -> SpeechPlan:
+    return SpeechPlan(present=True, tiers=tiers, characters=9)
+
+
+def speech_ended(order: EndSpeech) -> SpeechEnded:
+    return SpeechEnded(state=order.state)
+
+
 class Script:
-    """Answers per activity, in order; the last one is repeated. A Failure is raised."""
+    """Answers per activity, in order; the last one is repeated.
+
+    A Failure is raised; a function gets the order, and is waited for when it waits for something.
+    """
 
     def __init__(self, *tiers: PlannedTier, **answers: Sequence[Any]) -> None:
         plan = tiers or (PlannedTier(name="first", provider="fake"),)
@@ -127,6 +161,10 @@ class Script:
             "reserve_language": [LanguageReserved(present=True, held=5)],
             "write_language": [written()],
             "end_language": [ended],
+            "plan_speech": [planned(texts("first"), texts("second"))],
+            "speak_part": [SpokenPart(samples=24_000)],
+            "join_speech": [SpeechReady(seconds=3, size=9, charged=3)],
+            "end_speech": [speech_ended],
             "discard_work": [1],
             "end": [Ended()],
             "deliver_webhooks": [Deliveries()],
@@ -152,7 +190,8 @@ class Script:
                 await asyncio.sleep(0.05)
         if isinstance(answer, Failure):
             raise answer
-        return answer(order) if callable(answer) else answer
+        said = answer(order) if callable(answer) else answer
+        return await said if inspect.isawaitable(said) else said
 
     def activities(self) -> list[Callable[..., Any]]:
         return [self._scripted(name, *types) for name, types in TYPES.items()]
