@@ -33,6 +33,10 @@ DYNAMIC_CONFIG: Final = {
     "history.timerProcessorMaxTimeShift": '"10ms"',
     # One user's thousand jobs do not delay another's one.
     "matching.enableFairness": "true",
+    # Each partition of a task queue is in an order of its own: of four, one may give a user's many
+    # jobs out while another's single one waits elsewhere. One gives out thousands a second.
+    "matching.numTaskqueueReadPartitions": "1",
+    "matching.numTaskqueueWritePartitions": "1",
     # No question to the outside whether a newer server exists.
     "frontend.enableServerVersionCheck": "false",
 }
