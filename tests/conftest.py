@@ -12,10 +12,14 @@ from tests.postgres import PostgresServer, postgres_server
 
 @pytest.fixture(autouse=True)
 def own_logs() -> Iterator[None]:
-    """What a test says of logs is said of its own alone: levels stay as they were before it."""
-    before = structlog.get_config()
+    """What a test says of logs is said of its own alone.
+
+    Neither of the tests before it, nor of a worker or a command that a fixture of its file runs in
+    this process: each sets levels for itself.
+    """
+    structlog.reset_defaults()
     yield
-    structlog.configure(**before)
+    structlog.reset_defaults()
 
 
 def pytest_report_header() -> str:
