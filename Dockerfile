@@ -14,7 +14,7 @@ RUN python -m venv --without-pip /opt/voicekeep \
       --require-hashes -r deploy/requirements.lock \
  && python -m pip install --require-hashes -r deploy/build.lock
 
-COPY pyproject.toml LICENSE worker.py engines.py provider_checks.py accounts.py ledger_commands.py webhook_commands.py cli.py ./
+COPY pyproject.toml LICENSE worker.py engines.py provider_checks.py accounts.py ledger_commands.py webhook_commands.py client_commands.py cli.py ./
 COPY contracts contracts
 COPY activities activities
 COPY workflows workflows

@@ -18,6 +18,7 @@ from accounts import (
     migrated,
     settings_of,
 )
+from client_commands import send, speak
 from ledger_commands import group as ledger
 from webhook_commands import webhooks
 
@@ -65,8 +66,8 @@ def voicekeep() -> None:
 
 
 # Those of `ledger_commands.py` hang in the group of credits.
-for group in (*GROUPS, ledger, webhooks):
-    voicekeep.add_command(group)
+for command in (*GROUPS, ledger, webhooks, send, speak):
+    voicekeep.add_command(command)
 
 
 def main() -> None:
@@ -120,7 +121,14 @@ def sample_command(*, as_json: bool) -> tuple[str, ...] | None:
     if not SAMPLE.exists():
         click.echo(f"No sample is sent: {SAMPLE} is missing; `make samples` makes it.", err=True)
         return None
-    return ("send", str(SAMPLE), "--user", str(uuid4()), *(("--json",) if as_json else ()))
+    return (
+        "send",
+        str(SAMPLE),
+        "--sample",
+        "--user",
+        str(uuid4()),
+        *(("--json",) if as_json else ()),
+    )
 
 
 @voicekeep.command()
@@ -199,28 +207,6 @@ def token(
 
     issuer = EmbeddedIssuer.open(settings_of(data).data_dir)
     click.echo(issuer.sign(str(user), email=email, audience=audience, expires_in=expires_in))
-
-
-@voicekeep.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@json_option
-@data_option
-@click.option("--user", type=click.UUID, help="Send as this user [default: the folder's own].")
-@click.option("--language", "languages", multiple=True, help="Spoken language; may be repeated.")
-def send(
-    file: Path, *, as_json: bool, data: Path | None, user: Any, languages: tuple[str, ...]
-) -> None:
-    """Send a recording through the HTTP API of a running `up`, and print what comes of it."""
-    from runtime import send_report
-    from runtime.send import find_target
-    from runtime.send import send as send_file
-    from runtime.send_progress import shown
-
-    target = find_target(settings_of(data), None if user is None else str(user))
-    with shown() as progress:
-        sent = send_file(target, file, languages, progress)
-    click.echo(send_report.as_json(sent) if as_json else send_report.as_text(sent))
-    sys.exit(0 if send_report.succeeded(sent) else WRONG)
 
 
 @voicekeep.group()

@@ -1,4 +1,4 @@
-"""What a person sees while a recording is on its way; nothing when nobody watches."""
+"""What a person sees while a recording or a text is on its way; nothing when nobody watches."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +16,8 @@ WORDS: Final = {
     "transcribe": "transcribing",
     "settle": "settling the price",
     "headline": "finding a headline",
+    "speak": "speaking",
+    "join": "making one file of it",
     "announce": "telling who asked",
     "done": "done",
 }
@@ -33,12 +35,14 @@ NEXT: Final = {
 
 
 class Progress:
-    """Bars on stderr: one for the upload, one for the job."""
+    """Bars on stderr: one for the job, one for the bytes that go there or come from there."""
 
-    def __init__(self, bars: Bars, upload: TaskID, job: TaskID) -> None:
+    def __init__(self, bars: Bars, upload: TaskID, job: TaskID, download: TaskID) -> None:
         self._bars = bars
         self._upload = upload
         self._job = job
+        self._download = download
+        self._parts = 0
 
     @property
     def job(self) -> Task:
@@ -54,15 +58,27 @@ class Progress:
         """Show how far the file is; after a break that may be less than before."""
         self._bars.update(self._upload, completed=place)
 
+    def fetching(self, size: int) -> None:
+        """A file of so many bytes comes."""
+        self._bars.update(self._download, total=size, visible=True)
+
+    def fetched(self, count: int) -> None:
+        """So many more bytes of it are here."""
+        self._bars.advance(self._download, count)
+
     def event(self, event: dict[str, Any]) -> None:
         """Show one event of the job."""
         step = str(event.get("step") or "queued")
         if "seconds" in event or "charged" in event:
             step = NEXT.get(step, step)
         percent = 100 if event["type"] == "done" else event.get("percent")
+        words = WORDS.get(step, step)
+        if "part" in event:
+            self._parts += 1
+            words = f"{words}, {self._parts} part{'s' if self._parts > 1 else ''} done"
         self._bars.update(
             self._job,
-            description=WORDS.get(step, step),
+            description=words,
             # Without a number the bar only shows that something is going on.
             total=None if percent is None else 100,
             completed=percent or 0,
@@ -107,4 +123,5 @@ def shown(*, quiet: bool = False) -> Iterator[Progress]:
     with bars:
         upload = bars.add_task("sending", visible=False)
         job = bars.add_task("waiting for a worker", total=100, visible=False)
-        yield Progress(bars, upload, job)
+        download = bars.add_task("fetching", visible=False)
+        yield Progress(bars, upload, job, download)

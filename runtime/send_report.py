@@ -41,7 +41,7 @@ def as_json(sent: Sent) -> str:
 def as_text(sent: Sent) -> str:
     """For a person."""
     said = (sent.transcript or {}).get("utterances", [])
-    words = [_row(clock(each["offset"]), each["text"]) for each in said]
+    words = [row(clock(each["offset"]), each["text"]) for each in said]
     return "\n".join(["", *words, "", *_facts(sent), ""])
 
 
@@ -61,10 +61,10 @@ def _facts(sent: Sent) -> list[str]:
     named = {"API docs": "docs", "Memo": "memo", "Workflow": "workflow"}
     found = links(sent)
     facts |= {name: found[key] for name, key in named.items()}
-    return [_row(name, str(value)) for name, value in facts.items() if value]
+    return [row(name, str(value)) for name, value in facts.items() if value]
 
 
-def _row(name: str, value: str) -> str:
+def row(name: str, value: str) -> str:
     """A line of a name and a value, broken where a terminal would; addresses stay whole."""
     return textwrap.fill(
         value,
@@ -79,11 +79,10 @@ def _row(name: str, value: str) -> str:
 def links(sent: Sent) -> dict[str, str | None]:
     """Where to look further; the workflow's is none when no web UI is known."""
     target = sent.target
-    place = f"{target.ui}/namespaces/{target.namespace}/workflows/{sent.job['id']}"
     return {
-        "docs": f"{target.api}/docs",
+        "docs": target.docs,
         "memo": f"{target.api}/api/v1/memos/{sent.job['subjectId']}",
-        "workflow": place if target.ui else None,
+        "workflow": target.workflow(sent.job["id"]),
     }
 
 

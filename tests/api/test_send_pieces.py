@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from contracts.errors import Rejected, Unavailable
-from runtime.send import CALL_TIMEOUT, failure_of
 from runtime.send_pieces import Pieces
 from runtime.send_progress import shown
+from runtime.target import CALL_TIMEOUT, failure_of
 from tests.api.front import User
 from tests.api.processes import ApiProcess, api_processes, grown, noise, user_of
 

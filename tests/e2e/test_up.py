@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,24 @@ def test_a_recording_goes_through_to_words_headline_price_and_links(
     assert found["utterances"][0]["offset"] >= 0
     assert get(found["links"]["docs"])[0] == 200
     assert found["links"]["workflow"].startswith(ready["ui"])
+
+
+def test_a_text_becomes_a_file_with_its_times_and_the_second_time_it_is_there(
+    stack: tuple[Up, dict[str, Any]], tmp_path: Path
+) -> None:
+    up, ready = stack
+    out, times = tmp_path / "ships.wav", tmp_path / "ships.vtt"
+    text = "The keeper counted seven ships."
+    command = ("speak", "--json", text, "--out", str(out), "--timings", str(times))
+    first, second = (voicekeep(*command, data=up.data) for _ in range(2))
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr
+    found = json.loads(first.stdout)
+    with wave.open(str(out)) as said:
+        seconds = said.getnframes() / said.getframerate()
+    assert seconds == pytest.approx(found["audioSeconds"], abs=0.001)
+    assert "counted seven ships" in times.read_text()
+    assert found["links"]["workflow"].startswith(ready["ui"])
+    assert json.loads(second.stdout)["speechId"] == found["speechId"]
 
 
 @needs_sample

@@ -22,6 +22,7 @@ COMMANDS = (
     "api",
     "worker",
     "send",
+    "speak",
     "token",
     "credits grant",
     "credits refund",
@@ -128,6 +129,8 @@ def test_a_token_is_for_the_user_the_audience_and_the_time_asked_for(tmp_path: P
         (("replay", "memo-1"), {"TEMPORAL_ADDRESS": "127.0.0.1:1"}, 3, "does not answer"),
         (("send", str(ROOT / "LICENSE")), {}, 3, "start it with `voicekeep up`"),
         (("send", "/nowhere.m4a"), {}, 2, "does not exist"),
+        (("speak", "Seven ships."), {}, 3, "start it with `voicekeep up`"),
+        (("speak", "--file", "/nowhere.txt"), {}, 2, "does not exist"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence_with_its_exit_code(

@@ -3,9 +3,7 @@
 import io
 import json
 import re
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +11,15 @@ import pytest
 
 from contracts.errors import Rejected, Unavailable
 from runtime.data_folder import DataFolder, Running
-from runtime.send import Sent, Target, find_target, send
+from runtime.send import Sent, send
 from runtime.send_progress import shown
 from runtime.send_report import as_json, as_text, clock, steps, succeeded
 from runtime.settings import load
+from runtime.target import Target, find_target
+from tests.answering_api import AnsweringApi, event
 
 JOB = "memo-1"
 MEMO = {"id": "1", "title": "A headline", "intro": "An intro."}
-AT = "2026-01-01T00:00:0{}+00:00"
-
-
-def event(seq: int, type: str = "progress", **data: Any) -> dict[str, Any]:  # noqa: A002
-    return {"seq": seq, "type": type, "at": AT.format(seq), **data}
-
-
 EVENTS = [
     event(1, "state", state="queued"),
     event(2, "state", state="running", step="probe"),
@@ -49,84 +42,32 @@ def job(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
-class FakeApi:
-    """Answers like the API; each list of events is one connection's worth."""
+class FakeApi(AnsweringApi):
+    """Takes a recording."""
 
     def __init__(self) -> None:
-        self.streams: list[list[dict[str, Any]] | int] = [EVENTS]
+        super().__init__()
+        self.streams = [EVENTS]
         self.upload_status = 201
         self.error: dict[str, Any] = {}
         self.job = job()
         self.transcript_status = 200
-        self.asked: list[tuple[str, str]] = []
-        self.uploads: list[bytes] = []
-        self.resumed_after: list[str | None] = []
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
+    def posted(self, path: str) -> tuple[int, Any]:
+        body = {"jobId": JOB, "memoId": "1"} if self.upload_status == 201 else self.error
+        return self.upload_status, body
 
-    def handler(self) -> type[BaseHTTPRequestHandler]:
-        api = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                api.note(self)
-                api.uploads.append(self.rfile.read(int(self.headers["Content-Length"])))
-                body = {"jobId": JOB, "memoId": "1"} if api.upload_status == 201 else api.error
-                answer(self, api.upload_status, body)
-
-            def do_GET(self) -> None:
-                api.note(self)
-                if self.path.endswith("/events"):
-                    api.stream(self)
-                else:
-                    answer(self, *api.read(self.path))
-
-            def log_message(self, *_: Any) -> None:
-                return
-
-        return Handler
-
-    def read(self, path: str) -> tuple[int, dict[str, Any]]:
+    def read(self, path: str) -> tuple[int, Any]:
         if "transcript" in path:
             utterance = {"offset": 65_400, "text": "hi"}
             return self.transcript_status, {"transcript": "hello", "utterances": [utterance]}
         return 200, self.job if "/jobs/" in path else {"memo": MEMO}
 
-    def stream(self, request: BaseHTTPRequestHandler) -> None:
-        self.resumed_after.append(request.headers.get("Last-Event-ID"))
-        part = self.streams.pop(0)
-        if isinstance(part, int):
-            answer(request, part, {"error": "away", "code": "unavailable"})
-            return
-        request.send_response(200)
-        request.end_headers()
-        for each in part:
-            text = f": ping\n\nid: {each['seq']}\nevent: {each['type']}\n"
-            request.wfile.write(f"{text}data: {json.dumps(each)}\n\n".encode())
-
-    def note(self, request: BaseHTTPRequestHandler) -> None:
-        self.asked.append((request.command, request.path))
-        assert request.headers["Authorization"] == "Bearer the-token"
-
-
-def answer(request: BaseHTTPRequestHandler, status: int, body: dict[str, Any]) -> None:
-    request.send_response(status)
-    request.end_headers()
-    request.wfile.write(json.dumps(body).encode())
-
 
 @pytest.fixture
 def api() -> Iterator[FakeApi]:
-    found = FakeApi()
-    thread = threading.Thread(target=found.server.serve_forever, args=(0.01,))
-    thread.start()
-    yield found
-    found.server.shutdown()
-    thread.join()
-    found.server.server_close()
+    with FakeApi() as found:
+        yield found
 
 
 @pytest.fixture
@@ -144,7 +85,7 @@ def sent(api: FakeApi, file: Path) -> Sent:
 
 def test_a_file_goes_out_whole_with_its_name_and_languages(api: FakeApi, file: Path) -> None:
     found = sent(api, file)
-    [upload] = api.uploads
+    [upload] = api.bodies
     assert file.read_bytes() in upload
     assert b'filename="memo.m4a"' in upload
     assert re.findall(rb'recordingLanguages"\r\n\r\n(\S+)', upload) == [b"en-US", b"de-DE"]
