@@ -88,7 +88,7 @@ def jobs(deliveries: Sequence[Delivery]) -> Deliveries:
     return Deliveries(jobs=tuple(DeliveryJob(delivery=delivery) for delivery in deliveries))
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 async def test_a_slow_endpoint_delays_no_other_of_the_same_event(database: Database) -> None:
     post = Post(database, Endpoints(AttemptResult(delivered=True, status=204)))
     await post.prepare()
@@ -101,7 +101,7 @@ async def test_a_slow_endpoint_delays_no_other_of_the_same_event(database: Datab
     await post.delivered(MOST_ENDPOINTS)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 async def test_many_events_at_once_are_sent_one_after_another_but_for_the_slow_endpoint(
     database: Database,
 ) -> None:
@@ -117,7 +117,7 @@ async def test_many_events_at_once_are_sent_one_after_another_but_for_the_slow_e
     assert set(post.endpoints.called.values()) == {MANY}
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(180)
 async def test_who_finds_a_slow_endpoint_busy_comes_again_later(database: Database) -> None:
     post = Post(database, Endpoints(AttemptResult(delivered=False, code="timed_out")))
     await post.prepare()

@@ -20,7 +20,7 @@ async def email_of(front: Front, user: User) -> str | None:
 
 
 async def written(front: Front) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while front.services.contacts._waiting.qsize():
             await asyncio.sleep(0.005)
     async with front.database.write():
@@ -85,7 +85,7 @@ async def test_an_address_that_could_not_be_written_comes_again(front: Front) ->
     database = Away(front.settings.database_url)
 
     async def until(done: Callable[[], object]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not done():
                 await asyncio.sleep(0.005)
 

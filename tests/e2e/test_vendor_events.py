@@ -28,7 +28,7 @@ from tests.fakes.azure import FakeAzure
 from tests.fakes.openai import FakeOpenAI
 from tests.recordings import make
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 SECRET = "webhook-secret-of-a-test"
 SERVICE = "service-key-of-a-test"
@@ -68,7 +68,7 @@ class Waiting(Mortal):
 
     async def looked(self, times: int = 1) -> str:
         """Until the vendor was asked so often how far its job is; the job's id."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while self.counts()["status"] < times:
                 await asyncio.sleep(0.05)
         (vendor_job,) = self.azure.batch.jobs
@@ -136,7 +136,7 @@ async def site(
 
 
 async def ended(handle: Handle) -> MemoResult:
-    return await asyncio.wait_for(handle.result(), 60)
+    return await asyncio.wait_for(handle.result(), 150)
 
 
 async def test_the_webhook_ends_an_hours_wait_at_once(site: Waiting, tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ async def test_a_late_success_completes_a_failed_memo_and_charges_it_once(
         answer = await site.report(client, job)
         assert answer.json()["ignored"] is False
         again: Handle = site.client.get_workflow_handle(job.job_id, result_type=MemoResult)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while await state_of(site, job) is not JobState.COMPLETED:
                 await asyncio.sleep(0.05)
         result = await ended(again)
@@ -253,7 +253,7 @@ async def test_what_is_recorded_first_stays_and_the_report_is_a_superseded_attem
     async with site.working(**site.environment()), site.front() as client:
         # The vendor's transcript is recorded while nobody decides, and the report comes then.
         handle = await site.start(job)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while await recorded(site, job) is None:
                 await asyncio.sleep(0.01)
         answer = await site.report(client, job)

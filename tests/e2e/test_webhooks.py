@@ -141,5 +141,5 @@ async def test_a_message_whose_job_was_lost_is_sent_by_the_healing_tick(
             ids.RECONCILE, id=f"reconcile-{uuid.uuid4()}", task_queue="voicekeep"
         )
         await tick.result()
-        await asyncio.wait_for(receiver.came.wait(), 20)
+        await asyncio.wait_for(receiver.came.wait(), 60)
     assert told(receiver) == ["memo.completed"]

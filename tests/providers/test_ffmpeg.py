@@ -59,7 +59,7 @@ def running(marker: str) -> list[int]:
 
 async def until(condition: Callable[[], bool]) -> bool:
     """Whether it comes true, within a generous bound."""
-    for _ in range(300):
+    for _ in range(1200):
         if condition():
             return True
         await asyncio.sleep(0.05)

@@ -58,7 +58,7 @@ def event(memo: str = "m", kind: str = "memo", **data: object) -> ToldEvent:
 
 
 async def until(done: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not done():
             await asyncio.sleep(0.005)
 

@@ -116,7 +116,7 @@ async def test_a_cancelled_job_ends_cancelled_and_its_call_is_let_go(
 ) -> None:
     script = Script(write_language=[BLOCK])
     async with writing.started(script) as handle:
-        await asyncio.wait_for(script.blocked.wait(), 20)
+        await asyncio.wait_for(script.blocked.wait(), 60)
         await handle.cancel()
         with pytest.raises(WorkflowFailureError) as caught:
             await handle.result()
@@ -211,7 +211,7 @@ async def test_cancelling_a_memo_cancels_its_blueprint(memos: MemoRunner) -> Non
         order_blueprint=[blueprint_of(job.memo_id, job.user_id)], write_language=[BLOCK]
     )
     async with memos.started(script, job) as handle:
-        await asyncio.wait_for(script.blocked.wait(), 20)
+        await asyncio.wait_for(script.blocked.wait(), 60)
         await handle.cancel()
         with pytest.raises(WorkflowFailureError):
             await handle.result()
