@@ -62,14 +62,19 @@ class FlatPrice:
             return 0
         return await tx.credits.hold(job.user_id, job.job_id, _key(job), job.price)
 
-    async def settle(self, tx: Transaction, job: Priced, *, operation: str) -> tuple[Delivery, ...]:
-        """Charge it; returns the messages that tell of a low balance."""
+    async def settle(
+        self, tx: Transaction, job: Priced, *, operation: str, amount: int | None = None
+    ) -> tuple[Delivery, ...]:
+        """Charge it; returns the messages that tell of a low balance.
+
+        Args:
+            amount: what is charged in the end, when that is not the price.
+        """
         if not job.price:
             return ()
         key = ids.step_key(job.job_id, "settle")
-        charge = await tx.credits.settle(
-            job.user_id, job.job_id, key, job.price, operation=operation
-        )
+        charged = job.price if amount is None else amount
+        charge = await tx.credits.settle(job.user_id, job.job_id, key, charged, operation=operation)
         await self._wallet.settled(tx, job.job_id, job.user_id, charge)
         return await announce_low(tx, job.user_id, charge, self._low_below)
 

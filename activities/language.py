@@ -1,8 +1,8 @@
 """What language models write: held, written, recorded and charged once."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,9 @@ from activities.language_ports import LanguageModel
 from activities.liveness import alive
 from activities.memo import HEADLINE, reason
 from activities.ports import Database, Transaction
+from activities.speech_ports import LanguageGuess
 from activities.transcription import TierBounds
+from activities.translation import Foreign, as_it_was, in_other_words, said_in
 from activities.wallet_ports import Wallet
 from activities.workbook import JobWorkbook
 from contracts.costs import UNPRICED, Prices
@@ -21,7 +23,7 @@ from contracts.credits import LOW_BELOW
 from contracts.errors import Conflict, NotFound, ProviderBusy, ProviderFailure
 from contracts.headline import Headline
 from contracts.jobs import JobState, Step
-from contracts.language import Combination, LanguageRequest, Use, Written
+from contracts.language import Combination, LanguageRequest, Translation, Use, Written
 from contracts.language_job import (
     EndLanguage,
     LanguageJob,
@@ -55,10 +57,13 @@ class _Asked:
     job: LanguageJob
     order: LanguageOrder
     memos: Sequence[Memo]
+    foreign: Foreign | None = None
 
     @property
     def request(self) -> LanguageRequest:
         order = self.order
+        if self.foreign is not None:
+            return self.foreign.request
         return LanguageRequest(
             sources=tuple(source_of(memo) for memo in self.memos),
             language=order.language or spoken_language(self.memos),
@@ -67,6 +72,17 @@ class _Asked:
             role=order.role,
         )
 
+    @property
+    def as_it_was(self) -> bool:
+        """Whether all of it is in English already: nobody is asked, and nothing is charged."""
+        return self.foreign is not None and not self.foreign.places
+
+    def texts(self, text: Any) -> Mapping[int, str] | None:
+        """What is recorded of a translation; of anything else nothing: it has rows of its own."""
+        if self.foreign is None or not isinstance(text, Translation):
+            return None
+        return dict(zip(self.foreign.places, text.texts, strict=True))
+
 
 class LanguageActivities:
     """Reserve, write, end; each safe to do twice.
@@ -74,6 +90,7 @@ class LanguageActivities:
     Args:
         bounds: how often a request is tried while every model is busy, or its worker dies.
         credits_low_below: a charge that takes the balance below it is told.
+        guess: finds out the language of what is to be translated.
     """
 
     def __init__(
@@ -85,7 +102,9 @@ class LanguageActivities:
         prices: Prices = UNPRICED,
         *,
         wallet: Wallet | None = None,
+        guess: LanguageGuess | None = None,
     ) -> None:
+        self._guess = guess
         self._database = database
         self._model = model
         self._bounds = bounds
@@ -129,12 +148,15 @@ class LanguageActivities:
             if kept.written is not None:
                 return kept.written
             memos = await _memos(tx, job)
+            said = await said_in(tx, job) if job.use is Use.TRANSLATE else None
         asked = _Asked(job, kept.order, memos)
         book = self._workbook(job)
         began = time.monotonic()
         try:
             async with alive(self._database, job.job_id, job.user_id):
-                written = await self._ask(job.use, asked.request, book)
+                if said is not None:
+                    asked = replace(asked, foreign=await in_other_words(said, self._guess))
+                written = await self._written(asked, book)
         except ProviderFailure as failure:
             raise await self._in_vain(job, failure, book) from failure
         return await self._save(asked, written, book, round(time.monotonic() - began, 3))
@@ -151,6 +173,11 @@ class LanguageActivities:
             prices=self._prices,
         )
 
+    async def _written(self, asked: _Asked, book: JobWorkbook) -> Written[Any]:
+        if asked.as_it_was:
+            return as_it_was()
+        return await self._ask(asked.job.use, asked.request, book)
+
     async def _ask(self, use: Use, request: LanguageRequest, book: JobWorkbook) -> Written[Any]:
         match use:
             case Use.HEADLINE:
@@ -163,6 +190,8 @@ class LanguageActivities:
                 return await self._model.memory(request, book)
             case Use.BLUEPRINT:
                 return await self._model.blueprint(request, book)
+            case Use.TRANSLATE:
+                return await self._model.translate(request, book)
 
     async def _in_vain(
         self, job: LanguageJob, failure: ProviderFailure, book: JobWorkbook
@@ -180,6 +209,8 @@ class LanguageActivities:
     ) -> WrittenRef:
         job = asked.job
         ref = ref_of(job, written)
+        if asked.as_it_was:
+            ref = ref.model_copy(update={"charged": 0})
         announced: tuple[Delivery, ...] = ()
         async with self._database.write() as tx:
             state = await tx.jobs.state(job.job_id, job.user_id)
@@ -188,7 +219,9 @@ class LanguageActivities:
                 await book.close(tx, superseded=not lives)
             if lives:
                 await self._save_text(tx, asked, written.text, ref)
-                await tx.language.written(job.job_id, job.user_id, ref, written.usage)
+                await tx.language.written(
+                    job.job_id, job.user_id, ref, written.usage, texts=asked.texts(written.text)
+                )
                 announced = await self._complete(tx, job, ref, seconds)
         if not lives:
             raise Conflict("The job ended before it was written", code="job_ended")
@@ -211,7 +244,7 @@ class LanguageActivities:
                 metadata=combined_metadata(asked.order, ref, now),
                 job_id=job.job_id,
             )
-        else:
+        elif not isinstance(text, Translation):
             rows = memories_of(job, asked.order, text, ref)
             await tx.memories.add(job.subject_id, job.user_id, rows)
         await self._tell_memo(tx, job, MemoStatus.COMPLETED, **processing_of(ref))
@@ -220,8 +253,9 @@ class LanguageActivities:
         self, tx: Transaction, job: LanguageJob, ref: WrittenRef, seconds: float
     ) -> tuple[Delivery, ...]:
         """End the job; returns the messages that tell of its charge."""
-        announced = await self._price.settle(tx, job, operation=job.use.value)
-        data = {"step": Step.WRITE, "seconds": seconds, "charged": job.price}
+        operation, charged = job.use.value, ref.charged
+        announced = await self._price.settle(tx, job, operation=operation, amount=charged)
+        data = {"step": Step.WRITE, "seconds": seconds, "charged": charged}
         await tx.jobs.advance(job.job_id, job.user_id, Step.ANNOUNCE, tier=ref.tier, data=data)
         await tx.jobs.move(
             job.job_id, job.user_id, JobState.COMPLETED, step=Step.DONE, result=result_of(ref)
@@ -240,11 +274,9 @@ class LanguageActivities:
             state = await tx.jobs.state(job.job_id, job.user_id)
             if state is JobState.COMPLETED:
                 kept = await tx.language.order_of(job.job_id, job.user_id)
-                return LanguageResult(
-                    state=state,
-                    charged=job.price,
-                    written=None if kept is None else kept.written,
-                )
+                written = None if kept is None else kept.written
+                charged = job.price if written is None else written.charged
+                return LanguageResult(state=state, charged=charged, written=written)
             if state is None or state.final:
                 return LanguageResult(state=state or order.state, failure=order.failure)
             await self._price.release(tx, job)

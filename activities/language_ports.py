@@ -13,6 +13,7 @@ from contracts.language import (
     Memories,
     Memory,
     ModelCall,
+    Translation,
     Written,
 )
 
@@ -63,3 +64,6 @@ class LanguageModel(Protocol):
 
     async def blueprint(self, request: LanguageRequest, workbook: Workbook) -> Written[Memories]:
         """One memory for each of ``request.prompts``."""
+
+    async def translate(self, request: LanguageRequest, workbook: Workbook) -> Written[Translation]:
+        """Each utterance of the only source in English, one text for each; by models alone."""

@@ -285,8 +285,20 @@ class Language(Protocol):
     async def count_vain(self, job_id: str, user_id: str, round: int) -> int:  # noqa: A002 - the job's word
         """Count a try of this round that came to nothing; returns how many there are now."""
 
-    async def written(self, job_id: str, user_id: str, ref: WrittenRef, usage: Usage) -> None:
-        """Record what was written and how, and drop the notes it was written from."""
+    async def written(
+        self,
+        job_id: str,
+        user_id: str,
+        ref: WrittenRef,
+        usage: Usage,
+        *,
+        texts: Mapping[int, str] | None = None,
+    ) -> None:
+        """Record what was written and how, and drop the notes it was written from.
+
+        Args:
+            texts: of a translation, by the places of its utterances.
+        """
 
     async def notes(self, job_id: str, user_id: str, key: str) -> str | None:
         """Notes that an earlier attempt kept under that key."""

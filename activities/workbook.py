@@ -7,7 +7,7 @@ they are over, with whatever is written next.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from activities import bills
 from activities.ports import Database, Transaction
@@ -17,6 +17,9 @@ from contracts.jobs import Step
 from contracts.language import ModelCall, Purpose
 from contracts.language_setup import LOCAL
 from contracts.tiers import AttemptOutcome
+
+KEPT: Final = frozenset({Purpose.NOTES, Purpose.PART})
+"""Calls whose answers are kept one by one, each with its attempt."""
 
 
 class JobWorkbook:
@@ -84,7 +87,7 @@ class JobWorkbook:
         elif call.outcome is not AttemptOutcome.SUCCEEDED:
             async with self._database.write() as tx:
                 await self._close(tx, call)
-        elif call.purpose is Purpose.NOTES:
+        elif call.purpose in KEPT:
             self._noted[asyncio.current_task()] = call
         else:
             self._over.append(call)

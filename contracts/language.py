@@ -21,6 +21,7 @@ class Use(StrEnum):
     COMBINE = "combine"
     MEMORY = "memory"
     BLUEPRINT = "blueprint"
+    TRANSLATE = "translate"
 
 
 USES: Final = frozenset(use.value for use in Use)
@@ -114,6 +115,12 @@ class Memories(Value):
     memories: tuple[Memory, ...]
 
 
+class Translation(Value):
+    """What was said, in English: one text for each utterance of the only source, in their order."""
+
+    texts: tuple[str, ...] = ()
+
+
 class PromptRef(Value):
     """Which of our prompts was used."""
 
@@ -171,10 +178,14 @@ class Reading(Value):
 
 
 class Purpose(StrEnum):
-    """What one call is for."""
+    """What one call is for.
+
+    ``PART`` is to write one part of an answer that is made in parts, each kept when it is there.
+    """
 
     WRITE = "write"
     NOTES = "notes"
+    PART = "part"
 
 
 class ModelCall(Value):

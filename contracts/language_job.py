@@ -19,6 +19,7 @@ class LanguageJob(Value):
         job_id: the workflow's id, ``<use>-<request id>``.
         user_id: who asks and pays.
         subject_id: the memo it is about; for combine the id of the memo that is to be made.
+            A translation is of that memo's own recording, none that was added to it.
         memo_ids: the memos to read, in the order they are to be read.
         price: credits, held before a model is called and settled when it has answered.
         round: 1 for the first run, 2 for the first retry, …

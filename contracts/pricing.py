@@ -33,7 +33,7 @@ LANGUAGE_PRICES: Final = MappingProxyType(
         Use.BLUEPRINT: COSTS["BLUEPRINT_PROCESSING"],
     }
 )
-"""Of one piece of writing, however much is read for it."""
+"""Of one piece of writing, however much is read for it; of a translation a setting tells."""
 
 
 def transcription_price(seconds: float) -> int:

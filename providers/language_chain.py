@@ -1,6 +1,6 @@
 """Language models in the configured order: the first that can serve does."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import structlog
@@ -13,16 +13,19 @@ from contracts.language import (
     LanguageRequest,
     Memories,
     Memory,
+    PromptRef,
+    Translation,
     Written,
 )
 from contracts.values import Value
 from providers.language_errand import Errand, Workbook
 from providers.language_tasks import BLUEPRINT, COMBINE, HEADLINE, MEMORY, QUESTION, Task
-from providers.language_tiers import LanguageTier
+from providers.language_tiers import LanguageTier, PromptedTier
 
 log = structlog.get_logger()
 
 Text = TypeVar("Text", bound=Value)
+Tier = TypeVar("Tier", bound=LanguageTier)
 
 
 class LanguageChain:
@@ -58,34 +61,54 @@ class LanguageChain:
         """One memory for each of ``request.prompts``."""
         return await self._write(BLUEPRINT, request, workbook)
 
+    async def translate(self, request: LanguageRequest, workbook: Workbook) -> Written[Translation]:
+        """Each utterance of the only source in English; by models alone."""
+        models = [tier for tier in self._tiers if isinstance(tier, PromptedTier)]
+        return await _by_first(models, PromptedTier.translate, Errand(request, workbook))
+
     async def _write(
         self, task: Task[Any, Text], request: LanguageRequest, workbook: Workbook
     ) -> Written[Text]:
-        errand = Errand(request, workbook)
-        if errand.wordless:
-            raise NoSpeech("The recordings have no words to write about")
-        failed: list[ProviderFailure] = []
-        for tier in self._tiers:
-            try:
-                text, prompt = await tier.write(task, errand)
-            except ProviderFailure as failure:
-                _tell(tier, failure)
-                failed.append(failure)
-                continue
-            return Written[Text](
-                text=text,
-                prompt=prompt,
-                usage=errand.usage,
-                reading=errand.reading,
-                calls=tuple(errand.calls),
-                **tier.by._asdict(),
-            )
-        raise _in_vain(failed)
+        async def write(tier: LanguageTier, errand: Errand) -> tuple[Text, PromptRef | None]:
+            return await tier.write(task, errand)
+
+        return await _by_first(self._tiers, write, Errand(request, workbook))
 
     async def aclose(self) -> None:
         """Close the tiers' connections; safe to call twice."""
         for tier in self._tiers:
             await tier.aclose()
+
+
+async def _by_first(
+    tiers: Sequence[Tier],
+    serve: Callable[[Tier, Errand], Awaitable[tuple[Text, PromptRef | None]]],
+    errand: Errand,
+) -> Written[Text]:
+    """Served by the first tier that can.
+
+    Raises:
+        ProviderFailure: as every method of ``LanguageModel``.
+    """
+    if errand.wordless:
+        raise NoSpeech("The recordings have no words to write about")
+    failed: list[ProviderFailure] = []
+    for tier in tiers:
+        try:
+            text, prompt = await serve(tier, errand)
+        except ProviderFailure as failure:
+            _tell(tier, failure)
+            failed.append(failure)
+            continue
+        return Written[Text](
+            text=text,
+            prompt=prompt,
+            usage=errand.usage,
+            reading=errand.reading,
+            calls=tuple(errand.calls),
+            **tier.by._asdict(),
+        )
+    raise _in_vain(failed)
 
 
 def _tell(tier: LanguageTier, failure: ProviderFailure) -> None:

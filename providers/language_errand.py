@@ -90,9 +90,9 @@ class Errand:
         self._read += sum(each.size for each in told)
         self._parts += 1 if told else 0
 
-    def all_was_read(self) -> None:
-        """An engine had the recordings themselves."""
-        self._read, self._parts = self._total, 1
+    def all_was_read(self, parts: int = 1) -> None:
+        """An engine had the recordings themselves, at once or in so many parts."""
+        self._read, self._parts = self._total, parts
 
     async def call(
         self,

@@ -56,3 +56,16 @@ class NotesShape(BaseModel):
     """Notes on one part of a long text."""
 
     notes: Words
+
+
+class LineShape(BaseModel):
+    """One line of a recording in English."""
+
+    number: int = Field(description="of the line")
+    text: Words = Field(description="what the line says, in English")
+
+
+class TranslationShape(BaseModel):
+    """Lines of a recording in English."""
+
+    lines: list[LineShape] = Field(description="one for each line, with its number")

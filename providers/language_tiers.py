@@ -8,13 +8,14 @@ from typing import Any, Final, Protocol, TypeVar
 
 from contracts.costs import answered
 from contracts.errors import Failure, ProviderBroken, TooLongForProvider
-from contracts.language import PromptRef, Purpose, Usage
+from contracts.language import PromptRef, Purpose, Translation, Usage
 from contracts.reading import parts
 from contracts.values import Value
 from providers.chat_model import ChatModel
 from providers.language_errand import By, Errand, Material
 from providers.language_shapes import NotesShape
 from providers.language_tasks import Task, Wrote, values
+from providers.language_translation import Translator
 from providers.local_language import LocalLanguage
 from providers.prompt_files import fenced, prompt
 
@@ -109,6 +110,10 @@ class PromptedTier:
                 if tried <= SMALLEST_CONTEXT:
                     raise
                 room = max(SMALLEST_CONTEXT, tried // 2)
+
+    async def translate(self, errand: Errand) -> tuple[Translation, PromptRef | None]:
+        """Translate every utterance; what an earlier tier has translated stays as it is."""
+        return await Translator(self._model, self._by, self._parallel).translate(errand)
 
     async def aclose(self) -> None:
         """Close the model's connections; safe to call twice."""

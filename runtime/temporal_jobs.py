@@ -40,6 +40,7 @@ SUMMARIES: Final[Mapping[str, str]] = {
     Use.COMBINE: "Combine memos into one",
     Use.MEMORY: "Write what a prompt asks for",
     Use.BLUEPRINT: "Write what a blueprint asks for",
+    Use.TRANSLATE: "Translate what was said into English",
     ids.SPEECH: "Read a text aloud",
     ids.WEBHOOK_DELIVERY: "Deliver a webhook that is still to be delivered",
 }

@@ -3,7 +3,7 @@
 Nothing of it is in ``jobs``, whose rows stay when a memo is erased: all of this holds words.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import and_, bindparam, case, delete, insert, select, union, update
@@ -17,6 +17,9 @@ from store.language_tables import language_memos, language_notes, language_reque
 from store.schema import OPEN_JOB, jobs, memos
 from store.session import Session
 
+TEXTS: Final = "texts"
+"""Beside the ids in a request's result: a translation."""
+
 _REQUEST: Final = language_requests.c
 _NOTE: Final = language_notes.c
 
@@ -26,6 +29,7 @@ _OWN: Final = and_(
 _ADD: Final = insert(language_requests)
 _READS: Final = insert(language_memos)
 _FIND: Final = select(language_requests).where(_OWN)
+_RESULT: Final = select(_REQUEST.result).where(_OWN)
 _COUNT: Final = (
     update(language_requests)
     .where(_OWN)
@@ -127,8 +131,19 @@ class Language:
             raise NotFound
         return int(tries)
 
-    async def written(self, job_id: str, user_id: str, ref: WrittenRef, usage: Usage) -> None:
+    async def written(
+        self,
+        job_id: str,
+        user_id: str,
+        ref: WrittenRef,
+        usage: Usage,
+        *,
+        texts: Mapping[int, str] | None = None,
+    ) -> None:
         """Record what was written and how, and drop the notes it was written from.
+
+        Args:
+            texts: of a translation, which has no other place; by the places of its utterances.
 
         Raises:
             NotFound: what was asked for has been erased.
@@ -143,12 +158,23 @@ class Language:
             "new_prompt": ref.prompt,
             "new_usage": usage.model_dump(),
             "new_reading": reading,
-            "new_result": told,
+            "new_result": told | ({} if texts is None else {TEXTS: dict(texts)}),
             "now": self._session.now,
         }
         if not await self._session.run(_WRITTEN, values):
             raise NotFound
         await self.drop_notes(job_id, user_id)
+
+    async def texts(self, job_id: str, user_id: str) -> Mapping[int, str]:
+        """What a translation consists of, as ``written`` was given it.
+
+        Raises:
+            NotFound: it was erased, or is not written.
+        """
+        result = await self._session.value(_RESULT, _own(job_id, user_id))
+        if result is None or TEXTS not in result:
+            raise NotFound
+        return {int(place): text for place, text in result[TEXTS].items()}
 
     async def notes(self, job_id: str, user_id: str, key: str) -> str | None:
         """Notes that an earlier attempt kept under that key."""

@@ -33,7 +33,7 @@ language_requests = Table(
     Column("prompt", String(60)),
     Column("usage", Json),
     Column("reading", Json),
-    Column("result", Json),  # ids of what was written
+    Column("result", Json),  # ids of what was written; of a translation its texts too
     Column("written_at", Moment),
     Column("created_at", Moment, nullable=False),
 )

@@ -22,12 +22,16 @@ ORDER = LanguageOrder(
 )
 
 
-async def transcribed(site: Site, folder: Path, **fields: object) -> MemoJob:
+async def transcribed(
+    site: Site, folder: Path, language: str = "en-US", **fields: object
+) -> MemoJob:
     """A memo with a transcript; its own job was never begun."""
     audio = folder / "memo.wav"
     audio.write_bytes(b"RIFF")
     memo = await site.memo(audio, **fields)
-    transcript = marked(3).model_copy(update={"primary_language": "en-US", "languages": ("en-US",)})
+    transcript = marked(3).model_copy(
+        update={"primary_language": language, "languages": (language,)}
+    )
     async with site.database.write() as tx:
         await tx.transcripts.save(memo.job_id, memo.user_id, memo.memo_id, "openai", transcript)
     return memo

@@ -11,6 +11,7 @@ from contracts.audio import MediaKind
 from contracts.language import Use
 from contracts.language_job import LanguageJob, LanguageOrder
 from contracts.memo import MemoJob
+from contracts.transcript import Transcript
 from store import schema
 from store.database import Database
 from tests.activities.writing import ASK, Bench, NewBench, transcribed
@@ -73,8 +74,9 @@ def bench(database: Database, new_memo: NewMemo) -> NewBench:
         *,
         memos: int = 1,
         reserved: bool = True,
+        said: Transcript | None = None,
     ) -> Bench:
-        read = [await transcribed(database, await new_memo())]
+        read = [await transcribed(database, await new_memo(), said=said)]
         user_id = read[0].user_id
         while len(read) < memos:
             read += [await transcribed(database, await new_memo(user_id=user_id))]

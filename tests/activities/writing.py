@@ -14,6 +14,7 @@ from contracts.language_job import EndLanguage, LanguageJob, LanguageOrder, Writ
 from contracts.memo import Memo, MemoJob
 from contracts.memory import MemoMemory
 from contracts.tiers import Attempt
+from contracts.transcript import Transcript
 from store.database import Database
 from store.invariants import violations
 from tests.fakes.language import spoken
@@ -69,8 +70,10 @@ class Bench:
         return [found async for found in violations(self.database)]
 
 
-async def transcribed(database: Database, job: MemoJob, *lines: str) -> MemoJob:
-    transcript = spoken(*(lines or LINES)).model_copy(
+async def transcribed(
+    database: Database, job: MemoJob, *lines: str, said: Transcript | None = None
+) -> MemoJob:
+    transcript = said or spoken(*(lines or LINES)).model_copy(
         update={"primary_language": "en-US", "languages": ("en-US",)}
     )
     async with database.write() as tx:
@@ -87,4 +90,5 @@ class NewBench(Protocol):
         *,
         memos: int = 1,
         reserved: bool = True,
+        said: Transcript | None = None,
     ) -> Bench: ...

@@ -75,4 +75,5 @@ async def live_through_writing(tx: Any, job_id: str, memo_id: str, user: str) ->
     await tx.memories.patch(memory.id, user, title="u")
     await tx.memories.delete(memory.id, user)
     ref = WrittenRef(tier="t", provider="p", engine="e", characters_read=1, characters_total=1)
-    await tx.language.written(job_id, user, ref, Usage())
+    await tx.language.written(job_id, user, ref, Usage(), texts={0: "t"})
+    assert await tx.language.texts(job_id, user) == {0: "t"}

@@ -37,6 +37,7 @@ GOLDEN = {
     Use.COMBINE: Cost(3, 12, 21, 3, 1),
     Use.MEMORY: Cost(3, 12, 22, 3, 1),
     Use.BLUEPRINT: Cost(3, 12, 25, 3, 1),
+    Use.TRANSLATE: Cost(3, 12, 25, 4, 1),
 }
 
 
@@ -68,10 +69,12 @@ async def cost_of(site: Site, job: LanguageJob) -> Cost:
 
 async def test_each_use_costs_what_it_is_known_for(site: Site, tmp_path: Path) -> None:
     memo = await transcribed(site, tmp_path)
+    german = await transcribed(site, tmp_path, "de-DE")
     async with site.working(LANGUAGE_MODEL_TIERS="openai"):
         await cost_of(site, await ordered(site, memo, Use.QUESTION, heartbeat_seconds=60))
         costs = {
-            use: await cost_of(site, await ordered(site, memo, use, heartbeat_seconds=60))
+            use: await cost_of(site, await ordered(site, of, use, heartbeat_seconds=60))
             for use in Use
+            for of in [german if use is Use.TRANSLATE else memo]
         }
     assert costs == GOLDEN

@@ -114,7 +114,7 @@ async def test_a_call_whose_answer_was_lost_is_made_again_once_and_both_are_seen
 async def test_no_word_of_what_is_asked_or_written_is_in_the_stored_history(
     site: Mortal, tmp_path: Path, use: Use
 ) -> None:
-    memo = await transcribed(site, tmp_path)
+    memo = await transcribed(site, tmp_path, "de-DE" if use is Use.TRANSLATE else "en-US")
     said = f'"Only {PLANTED} MARK-2."'
     site.vendor.fault(pattern=r'"[^"]*MARK-2[^"]*"', becomes=said)
     job = await ordered(site, memo, use, ORDER)

@@ -4,7 +4,8 @@ Every text it writes holds the words like ``MARK-17`` it found in the user part,
 what was read. It writes German when the system part asks for a tag that begins with ``de``.
 Words in the user part change how it answers: ``%%blocked%%``, ``%%truncated%%``, ``%%refused%%``,
 ``%%empty%%``, ``%%blank%%`` (fields without text), ``%%shapeless%%`` (JSON of another shape),
-``%%long%%`` (a headline far too long), ``%%wordy%%`` (notes as long as the part).
+``%%long%%`` (a headline far too long), ``%%wordy%%`` (notes as long as the part); of translations
+``%%missing%%``, ``%%extra%%`` and ``%%twice%%`` (numbers that are not those of the lines).
 """
 
 import json
@@ -15,6 +16,9 @@ MARKS: Final = re.compile(r"MARK-\d+")
 MOODS: Final = re.compile(r"%%(\w+)%%")
 TAG: Final = re.compile(r"BCP 47 tag ([A-Za-z-]+)")
 NUMBERED: Final = re.compile(r"^\d+\. ", re.MULTILINE)
+LINE: Final = re.compile(r"^(\d+)\. (.*)$", re.MULTILINE)
+ENGLISH: Final = "In English: "
+"""How the translation of a line begins; the line follows."""
 
 WORDS: Final = {
     "en": ("Harbour lights at evening", "The harbour was quiet.", "Seven boats came home."),
@@ -34,7 +38,23 @@ def answer(schema: dict[str, Any], system: str, user: str) -> str:
         return ""
     if mood(user) == "shapeless":
         return json.dumps({"something": ["else"]})
+    if "lines" in schema.get("properties", {}) and mood(user) != "blank":
+        return json.dumps({"lines": _lines(user)}, ensure_ascii=False)
     return json.dumps(_value(schema, schema, "", system, user), ensure_ascii=False)
+
+
+def _lines(user: str) -> list[dict[str, Any]]:
+    """Every numbered line, last line first: who reads them has to look at the numbers."""
+    lines = [
+        {"number": int(number), "text": f"{ENGLISH}{text}"} for number, text in LINE.findall(user)
+    ]
+    if mood(user) == "missing":
+        lines.pop()
+    if mood(user) == "extra":
+        lines.append({"number": len(lines) + 1, "text": "Nobody said that."})
+    if mood(user) == "twice":
+        lines[-1]["number"] = lines[0]["number"]
+    return lines[::-1]
 
 
 def _value(schema: dict[str, Any], root: dict[str, Any], name: str, system: str, user: str) -> Any:

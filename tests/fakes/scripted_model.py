@@ -16,6 +16,7 @@ from contracts.language import (
     PromptRef,
     Purpose,
     Reading,
+    Translation,
     Usage,
     Use,
     Written,
@@ -67,6 +68,11 @@ class ScriptedModel:
             memories=tuple(Memory(title="Made up", content=each.text) for each in request.prompts)
         )
         return await self._write(Use.BLUEPRINT, made, request, workbook)
+
+    async def translate(self, request: LanguageRequest, workbook: Workbook) -> Written[Translation]:
+        said = request.sources[0].transcript.utterances
+        made = Translation(texts=tuple(f"In English: {each.text}" for each in said))
+        return await self._write(Use.TRANSLATE, made, request, workbook)
 
     async def _write(
         self, use: Use, text: Value, request: LanguageRequest, workbook: Workbook
