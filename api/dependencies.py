@@ -17,7 +17,7 @@ import structlog
 from fastapi import Depends, Request
 
 from api.measures import Measures
-from api.ports import CreditsElsewhere, Files, SignedUploads, VendorTokens
+from api.ports import CreditsElsewhere, Files, SignedUploads, SpeechEncoder, VendorTokens
 from api.rate_limit import Limiter
 from contracts.errors import Unavailable
 from contracts.values import Value
@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # what makes a start slow
     from api.egress import Egress
     from api.event_feed import EventFeed
     from api.key_ring import KeyRing
+    from api.own_token import OwnTokens
     from api.sign_in import SignIn
     from api.user_feed import UserFeed
     from runtime.tokens import TokenVerifier
@@ -69,6 +70,8 @@ class Services:
         resumable: where they come in pieces then.
         elsewhere: the service that keeps the credits of users; none: the ledger does.
         sign_in: none when no token of a vendor gives a session.
+        encoder: none where speech is sent only when its file is there.
+        own_tokens: none when no token of a vendor speaks for its user.
     """
 
     settings: Settings
@@ -88,6 +91,8 @@ class Services:
     resumable: "ResumableFiles | None" = None
     elsewhere: CreditsElsewhere | None = None
     sign_in: "SignIn | None" = None
+    encoder: SpeechEncoder | None = None
+    own_tokens: "OwnTokens | None" = None
 
 
 class Opening:
@@ -98,6 +103,7 @@ class Opening:
         jobs: instead of Temporal.
         elsewhere: the credits service, when the settings name one.
         vendor_tokens: who knows the tokens that users sign in with; none: nobody does.
+        encoder: makes files of speech while it is spoken; none: nothing does.
     """
 
     def __init__(
@@ -105,9 +111,12 @@ class Opening:
         settings: Settings,
         measures: Measures,
         jobs: Jobs | None = None,
+        *,
         elsewhere: CreditsElsewhere | None = None,
         vendor_tokens: VendorTokens | None = None,
+        encoder: SpeechEncoder | None = None,
     ) -> None:
+        self._encoder = encoder
         self._vendor_tokens = vendor_tokens
         self._elsewhere = elsewhere
         self._settings = settings
@@ -154,8 +163,9 @@ class Opening:
                     self._settings,
                     self._measures,
                     self._jobs,
-                    self._elsewhere,
-                    self._vendor_tokens,
+                    elsewhere=self._elsewhere,
+                    vendor_tokens=self._vendor_tokens,
+                    encoder=self._encoder,
                 )
                 await self._open(opening)
             except Exception:

@@ -9,7 +9,8 @@ from api.egress import Egress
 from api.event_feed import EventFeed
 from api.key_ring import KeyRing
 from api.measures import Measures
-from api.ports import CreditsElsewhere, VendorTokens
+from api.own_token import OwnTokens
+from api.ports import CreditsElsewhere, SpeechEncoder, VendorTokens
 from api.rate_limit import Limiter, RateLimiter
 from api.shared_rate import SharedLimiter
 from api.sign_in import SignIn
@@ -17,7 +18,7 @@ from api.user_feed import UserFeed
 from runtime.issuer import EmbeddedIssuer
 from runtime.names import Names
 from runtime.seals import Seals, passing_key
-from runtime.sessions import Sessions
+from runtime.sessions import Sessions, own_token_seals
 from runtime.settings import Settings
 from runtime.temporal import connect
 from runtime.temporal_jobs import TemporalJobs
@@ -32,8 +33,10 @@ async def open_services(
     settings: Settings,
     measures: Measures,
     jobs: Jobs | None = None,
+    *,
     elsewhere: CreditsElsewhere | None = None,
     vendor_tokens: VendorTokens | None = None,
+    encoder: SpeechEncoder | None = None,
 ) -> AsyncIterator[Services]:
     """Open everything. Nothing here waits for Temporal or the database: both may be away.
 
@@ -42,6 +45,7 @@ async def open_services(
         jobs: instead of Temporal.
         elsewhere: the credits service, when the settings name one.
         vendor_tokens: who knows the tokens that users sign in with; none: nobody does.
+        encoder: makes files of speech while it is spoken; none: nothing does.
     """
     if settings.services.mana_credits_url and elsewhere is None:
         raise RuntimeError("The settings name a credits service, and nobody handed one in")
@@ -50,6 +54,8 @@ async def open_services(
             jobs = TemporalJobs(await connect(settings.temporal, lazy=True))
         if elsewhere is not None:
             stack.push_async_callback(elsewhere.aclose)
+        if encoder is not None:
+            stack.push_async_callback(encoder.aclose)
         database = Database(settings.database_url, starting_credits=settings.starting_credits)
         stack.push_async_callback(database.close)
         names = Names()
@@ -71,6 +77,7 @@ async def open_services(
             settings.tokens.api_key_environment,
             Seals(settings.temporal.payload_keys or (passing_key(),)),
         )
+        sign_in = _sign_in(settings, sessions, vendor_tokens)
         yield Services(
             settings=settings,
             database=database,
@@ -89,7 +96,9 @@ async def open_services(
             measures=measures,
             limiter=_limiter(settings, stack),
             elsewhere=elsewhere,
-            sign_in=_sign_in(settings, sessions, vendor_tokens),
+            sign_in=sign_in,
+            encoder=encoder,
+            own_tokens=_own_tokens(settings, sign_in),
             egress=Egress(settings.egress.rules, names, Seals(settings.temporal.payload_keys)),
         )
 
@@ -100,6 +109,12 @@ def _sign_in(
     if sessions is None or vendor is None:
         return None
     return SignIn(sessions, vendor, keep_seconds=settings.sign_in.believed_seconds)
+
+
+def _own_tokens(settings: Settings, sign_in: SignIn | None) -> OwnTokens | None:
+    if sign_in is None or settings.own_tokens_closed is not None:
+        return None
+    return OwnTokens(sign_in, own_token_seals(settings.sign_in, settings.data_dir))
 
 
 def _limiter(settings: Settings, stack: AsyncExitStack) -> Limiter | None:

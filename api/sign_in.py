@@ -71,6 +71,14 @@ class SignIn:
             raise Unauthenticated(INVALID)
         return self._sessions.sign(user_id)
 
+    async def believes(self, token: str) -> bool:
+        """Whether a token is one, by its form and by the vendor's word.
+
+        Raises:
+            Unavailable: the vendor does not say.
+        """
+        return bool(_FORM.fullmatch(token)) and await self._believed(token)
+
     async def refresh(self, token: str, verifier: TokenVerifier) -> Session:
         """A new session for one that is still good.
 

@@ -11,6 +11,7 @@ from api.admission import CurrentUser, meter, user_router
 from api.dependencies import Needs, Services
 from api.idempotency import Claimed
 from api.kept_contract import KeptPollingRoute, KeptRoute, KeptUserRoute
+from api.own_token import OwnToken
 from api.routes.speech import audio_of, remove_speech
 from api.shapes.kept import (
     NewReading,
@@ -102,9 +103,15 @@ async def generate_speech(
     """As `POST /api/v1/speech`: equal requests of a user have one file and one job.
 
     Ask again, or `/tts/{content_hash}/status`, until `status` is `ready`; then `url` is there.
+    With an `openai_token` the text is spoken at its owner's expense; 401 `vendor_token_refused`
+    when the vendor refuses it, 503 when it does not say. A file that is there, or being made, needs
+    none.
     """
-    fields = body.model_dump(mode="json", exclude_unset=True)
-    return Reading.of(await SpeechStart(needs).start(user.id, body.order(), claim.over(fields)))
+    # Who pays is no part of what is asked for: the same request with another token is the same.
+    fields = body.model_dump(mode="json", exclude_unset=True, exclude={"openai_token"})
+    own = None if body.openai_token is None else OwnToken(needs, body.openai_token)
+    start = SpeechStart(needs).start(user.id, body.order(), claim.over(fields), own)
+    return Reading.of(await start)
 
 
 @polled.get(

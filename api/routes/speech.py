@@ -181,13 +181,17 @@ async def get_speech_timings(
     responses=STREAM,
 )
 async def speech_events(
-    speech_id: SpeechId, user: CurrentUser, needs: Needs, last_event_id: LastEventId = None
+    speech_id: SpeechId,
+    request: Request,
+    user: CurrentUser,
+    needs: Needs,
+    last_event_id: LastEventId = None,
 ) -> Response:
     """As `/jobs/{jobId}/events`, for its job."""
     async with needs.database.read() as tx:
         file = await find_speech(tx, speech_id, user.id)
     job = await find_job(needs.database, file.job_id, user.id)
-    return stream_of(needs, job, last_event_id)
+    return stream_of(request, needs, job, last_event_id)
 
 
 async def find_speech(tx: "Transaction", speech_id: str, user_id: str) -> SpeechFile:
@@ -233,6 +237,8 @@ async def remove_speech(needs: Services, speech_id: str, user_id: str) -> None:
         gone = await tx.speech.remove(speech_id, user_id) or ()
         for owned in gone:
             await tx.media.loosen(owned.key, owned.user_id)
+        if file.state is SpeechState.GENERATING:
+            await tx.secrets.forget(file.job_id, user_id)
     if file.state is SpeechState.GENERATING:
         await needs.jobs.cancel(file.job_id)
     for owned in gone:

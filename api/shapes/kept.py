@@ -2,7 +2,7 @@
 
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from api.shapes.errors import error_responses
 from api.shapes.fields import EXAMPLE_MEMO, EXAMPLE_TIME, EXAMPLE_USER, Omittable, example
@@ -92,10 +92,16 @@ class NewReading(_Body):
     )
     format: SpeechFormat = Field(SpeechFormat.MP3, strict=False, description="Of the audio.")
     speed: float = Field(1.0, ge=MIN_SPEED, le=MAX_SPEED, description="1 is the voice's own.")
+    openai_token: SecretStr | None = Field(
+        None,
+        min_length=1,
+        description="A token of one's own that is to speak, and pays; kept, sealed, until the file "
+        "is there.",
+    )
 
     def order(self) -> SpeechOrder:
         """What is asked for, the text made regular; raises as `NewSpeech.order` does."""
-        given = self.model_dump(exclude_unset=True, include=set(NewReading.model_fields))
+        given = self.model_dump(exclude_unset=True, exclude={"openai_token"})
         return NewSpeech.model_validate(given).order()
 
 
