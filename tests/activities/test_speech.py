@@ -1,93 +1,29 @@
 """The steps of reading a text aloud, each done twice, too late, or over what is gone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.speech import SpeechActivities, SpeechEngines, SpeechRules
+from activities.speech import SpeechActivities, SpeechRules
 from activities.transcription import TierBounds
 from contracts import ids
 from contracts.errors import Conflict, InsufficientCredits, NotFound, ProviderBusy
 from contracts.jobs import JobState, Step
 from contracts.speech import (
-    BYTES_PER_SECOND,
     SAMPLE_BYTES,
-    SAMPLE_RATE,
-    Piece,
     PlannedVoice,
-    SpeechCapabilities,
     SpeechFormat,
-    SpeechOffer,
     SpeechOrder,
-    Spoken,
-    Timing,
-    TimingKind,
 )
 from contracts.speech_division import divide
 from contracts.speech_job import JoinSpeech, SpeakPart, SpeechJob, SpeechPlan, SpeechState
-from contracts.speech_setup import Names
 from contracts.tiers import AttemptOutcome
 from store.database import Database
 from tests.fakes.ports import MemoryFiles, ScriptedTools
-
-TEXT = "\n\n".join(
-    f"The {number} paragraph tells of ships that came in before the fog did."
-    for number in ("first", "second")
-)
-SECONDS_OF_PART = 0.5
-
-
-class Speaker:
-    """Half a second of sound for whatever it gets; what is in ``faults`` is raised first."""
-
-    provider = "scripted"
-    capabilities = SpeechCapabilities(max_characters=100)
-
-    def __init__(self) -> None:
-        self.calls: list[str] = []
-        self.faults: list[Exception] = []
-        self.meanwhile: Callable[[], Awaitable[None]] | None = None
-
-    async def synthesize(self, piece: Piece, target: Path) -> Spoken:
-        self.calls.append(piece.text)
-        await asyncio.sleep(0.01)
-        if self.faults:
-            raise self.faults.pop()
-        if self.meanwhile is not None:
-            await self.meanwhile()
-        samples = round(SECONDS_OF_PART * SAMPLE_RATE)
-        target.write_bytes(bytes([len(self.calls), 0]) * samples)
-        word = Timing(kind=TimingKind.WORD, text=piece.text.split()[1], start=0.1, end=0.3)
-        return Spoken(samples=samples, timings=(word,))
-
-
-class PlainJoiner:
-    """One part behind the other."""
-
-    async def join(
-        self,
-        parts: Sequence[Path],
-        target: Path,
-        form: SpeechFormat,
-        *,
-        tempo: float = 1.0,
-        progress: Callable[[float], None],
-    ) -> float:
-        target.write_bytes(b"".join(part.read_bytes() for part in parts))
-        progress(1.0)
-        return target.stat().st_size / BYTES_PER_SECOND / tempo
-
-
-class Unsure:
-    """Knows no language."""
-
-    async def language(self, text: str) -> str | None:
-        return None
+from tests.fakes.scripted_speech import SECONDS_OF_PART, TEXT, Speaker, engines_of
 
 
 class Reading:
@@ -97,15 +33,11 @@ class Reading:
         self.database = database
         self.files = MemoryFiles()
         self.speaker = Speaker()
-        names = Names({"nova": "nova"}, "", {"": "m"})
-        offer = SpeechOffer(
-            name="tier", provider="scripted", capabilities=Speaker.capabilities, names=names
-        )
         self.steps = SpeechActivities(
             database=database,
             files=self.files,
             tools=ScriptedTools(),
-            engines=SpeechEngines({"tier": self.speaker}, [offer], PlainJoiner(), Unsure()),
+            engines=engines_of(self.speaker),
             bounds=TierBounds(tries=2, backoff_seconds=2),
             rules=SpeechRules(),
         )

@@ -7,6 +7,7 @@ import random
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,11 @@ from store.migrations import upgrade
 from tests.api.front import Front, opened
 from tests.faults.mortality import MortalStarter, make_mortal
 from tests.faults.operations import OPERATIONS, Operation, lived_through
+from tests.faults.speech_operations import PRICES, SPEECH_OPERATIONS
 from tests.faults.vendor_faults import seed
 
 SAMPLE = {"sqlite": 2, "postgresql": 1}
+EVERY = (*OPERATIONS, *SPEECH_OPERATIONS)
 
 
 @pytest.fixture(
@@ -29,7 +32,7 @@ async def mortal(
 ) -> AsyncIterator[Front]:
     """A front whose every effect may be its last."""
     folder = tmp_path_factory.mktemp("mortal")
-    settings = {}
+    settings: dict[str, Any] = {**PRICES}
     if request.param == "postgres":
         postgres = request.getfixturevalue("postgres")
         settings["DATABASE_URL"] = postgres.url(await postgres.create_database())
@@ -41,7 +44,7 @@ async def mortal(
         yield front
 
 
-@pytest.mark.parametrize("kind", OPERATIONS)
+@pytest.mark.parametrize("kind", EVERY)
 async def test_an_operation_is_done_once_wherever_its_process_dies(
     mortal: Front, kind: type[Operation]
 ) -> None:
@@ -54,7 +57,7 @@ async def test_an_operation_is_done_once_wherever_its_process_dies(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", OPERATIONS)
+@pytest.mark.parametrize("kind", EVERY)
 async def test_an_operation_is_done_once_at_every_place_its_process_may_die(
     mortal: Front, kind: type[Operation]
 ) -> None:
