@@ -138,6 +138,7 @@ def api(fd: int | None, data: Path | None) -> None:
     """Serve the HTTP API."""
     from api.main import create_app
     from providers.openai_tokens import OpenAITokens
+    from providers.speech_encoder import SpeechEncoder
     from runtime.serve import serve
 
     settings = settings_of(data, serving=True)
@@ -149,7 +150,10 @@ def api(fd: int | None, data: Path | None) -> None:
     tokens = OpenAITokens(
         settings.transcription.openai_base_url, seconds=settings.sign_in.verify_seconds
     )
-    app = create_app(settings, elsewhere=elsewhere, vendor_tokens=tokens)
+    encoder = SpeechEncoder(
+        settings.data_dir / "work", most=settings.speech.encoders, ffmpeg=settings.media.ffmpeg
+    )
+    app = create_app(settings, elsewhere=elsewhere, vendor_tokens=tokens, encoder=encoder)
     serve(app, settings.server, settings.connections, descriptor=fd)
 
 

@@ -17,7 +17,7 @@ from api.errors import on_failure, on_invalid_request
 from api.measures import Measures
 from api.middleware import REQUEST_ID_HEADER, RequestContext
 from api.patience import Patience
-from api.ports import CreditsElsewhere, VendorTokens
+from api.ports import CreditsElsewhere, SpeechEncoder, VendorTokens
 from api.routes import ROUTERS
 from api.tus import ANSWER_HEADERS, REQUEST_HEADERS
 from contracts.errors import Failure
@@ -51,6 +51,7 @@ def create_app(
     jobs: Jobs | None = None,
     elsewhere: CreditsElsewhere | None = None,
     vendor_tokens: VendorTokens | None = None,
+    encoder: SpeechEncoder | None = None,
 ) -> FastAPI:
     """The app over one set of settings.
 
@@ -59,12 +60,21 @@ def create_app(
         jobs: who starts workflows; Temporal, unless a test hands in its own.
         elsewhere: the credits service, when the settings name one.
         vendor_tokens: who knows the tokens that users sign in with; none: nobody does.
+        encoder: makes files of speech while it is spoken; none: nothing does.
     """
     measures = Measures()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with Opening(settings, measures, jobs, elsewhere, vendor_tokens) as opening:
+        opening = Opening(
+            settings,
+            measures,
+            jobs,
+            elsewhere=elsewhere,
+            vendor_tokens=vendor_tokens,
+            encoder=encoder,
+        )
+        async with opening:
             app.state.opening = opening
             yield
 

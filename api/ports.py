@@ -1,10 +1,11 @@
 """What the front needs of storage and of a credits service, as Protocols."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, Protocol
 
 from contracts.audio import StoredFile
 from contracts.reservations import RemoteBalance
+from contracts.speech import SpeechFormat
 from contracts.uploads import SignedUpload
 
 
@@ -70,6 +71,30 @@ class CreditsElsewhere(Protocol):
 
     async def aclose(self) -> None:
         """Close its connections."""
+
+
+class SpeechEncoder(Protocol):
+    """Makes one file of speech while it is spoken; a root hands it in."""
+
+    def encode(
+        self, samples: AsyncIterator[bytes], form: SpeechFormat, *, tempo: float
+    ) -> AsyncGenerator[bytes, None]:
+        """Bytes of a file, never an empty piece, as soon as there are some.
+
+        No faster than they are taken: what was not asked for is not read from ``samples``.
+
+        Args:
+            samples: 24 000 Hz, mono, signed 16 bit, little endian; what they raise comes out.
+            tempo: how much faster than the samples it is to be, their pitch kept; 0.25 to 4.
+
+        Raises:
+            Unavailable: every encoder is at work, there is none, or it failed.
+
+        Closing it ends the encoder.
+        """
+
+    async def aclose(self) -> None:
+        """Remove what it works in."""
 
 
 class VendorTokens(Protocol):

@@ -60,6 +60,22 @@ class SpeechSettings(Group):
         le=32,
         description="parts of one text that are spoken at once",
     )
+    encoders: int = Field(
+        8,
+        validation_alias="SPEECH_ENCODERS",
+        ge=0,
+        le=256,
+        description="answers of `/v1/audio/speech` that one API process encodes at once while the "
+        "text is still spoken; one more waits for the finished file. `wav` and `pcm` need none",
+    )
+    pause_seconds: float = Field(
+        300,
+        validation_alias="SPEECH_PAUSE_SECONDS",
+        gt=0,
+        le=3600,
+        description="longest pause within such an answer, while the next part is spoken or its "
+        "client takes nothing; then the connection ends short, and the same call again gets all",
+    )
     credits_per_1000: int = Field(
         0,
         validation_alias="SPEECH_CREDITS_PER_1000",

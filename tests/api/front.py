@@ -18,6 +18,7 @@ from contracts.ids import memo_job
 from contracts.jobs import JobFailure, JobState, Step
 from contracts.transcript import Transcript, TranscriptPart, join_parts
 from engines import credits_service
+from providers.speech_encoder import SpeechEncoder
 from runtime.issuer import EmbeddedIssuer
 from runtime.settings import Settings, load
 from store.database import Database
@@ -169,6 +170,7 @@ async def opened(
         jobs=None if temporal else starter,
         elsewhere=credits_service(settings),
         vendor_tokens=tokens,
+        encoder=SpeechEncoder(settings.data_dir / "work", most=settings.speech.encoders),
     )
     transport = httpx.ASGITransport(app)
     async with (
