@@ -78,7 +78,7 @@ async def admit(request: Request, *, metered: bool = True) -> User:
         Unavailable: the issuer's keys, or the database with ours, cannot be had now.
     """
     services = await services_of(request)
-    user = await _user_of(request.headers, services)
+    user = await credential_of(request.headers, services)
     services.contacts.note(user.id, user.email)
     request.scope["state"]["user"] = user
     structlog.contextvars.bind_contextvars(user_id=user.id)
@@ -87,7 +87,8 @@ async def admit(request: Request, *, metered: bool = True) -> User:
     return user
 
 
-async def _user_of(headers: Mapping[str, str], services: Services) -> User:
+async def credential_of(headers: Mapping[str, str], services: Services) -> User:
+    """Whose the token or the key is; raises as `admit`."""
     authorization, key = headers.get("authorization"), headers.get(API_KEY_HEADER)
     if key is not None and authorization is not None:
         raise Unauthenticated("Send a token or an API key, not both")

@@ -20,6 +20,14 @@ class EventSettings(Group):
         description="how long one stream of all jobs of a user (`GET /events`) stays open; its "
         "client comes again, with a token that is still good",
     )
+    check_seconds: float = Field(
+        30,
+        validation_alias="STREAM_CHECK_SECONDS",
+        gt=0,
+        le=3600,
+        description="how often an open event stream asks whether its token or key is still good; "
+        "it ends when it is not",
+    )
 
 
 class MailSettings(Group):

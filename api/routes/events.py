@@ -1,10 +1,10 @@
 """Progress as it happens: server-sent events of a job."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any, Final
 
-from fastapi import Header
+from fastapi import Header, Request
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 from starlette.responses import Response
@@ -12,12 +12,14 @@ from starlette.responses import Response
 from api.admission import CurrentUser, PollingRoute, user_router
 from api.dependencies import Needs, Services
 from api.identifiers import JobId, MemoId
+from api.lasting import while_admitted
 from api.routes.jobs import find_job
 from api.routes.memos import find_memo
 from api.shapes.errors import error_responses
 from contracts.api_keys import MEMOS
 from contracts.errors import NotFound
 from contracts.jobs import Job, JobEvent
+from contracts.memo import Memo
 
 router = user_router("Jobs", scope=MEMOS, route_class=PollingRoute)
 
@@ -62,11 +64,15 @@ STREAM: Final[dict[int | str, dict[str, Any]]] = {
     responses=STREAM,
 )
 async def job_events(
-    job_id: JobId, user: CurrentUser, needs: Needs, last_event_id: LastEventId = None
+    job_id: JobId,
+    request: Request,
+    user: CurrentUser,
+    needs: Needs,
+    last_event_id: LastEventId = None,
 ) -> Response:
     """Every event of the job from the first, or from `Last-Event-ID` on; ends after `done`."""
     job = await find_job(needs.database, job_id, user.id)
-    return stream_of(needs, job, last_event_id)
+    return stream_of(request, needs, job, last_event_id)
 
 
 @router.get(
@@ -76,24 +82,43 @@ async def job_events(
     responses=STREAM,
 )
 async def memo_events(
-    memo_id: MemoId, user: CurrentUser, needs: Needs, last_event_id: LastEventId = None
+    memo_id: MemoId,
+    request: Request,
+    user: CurrentUser,
+    needs: Needs,
+    last_event_id: LastEventId = None,
 ) -> Response:
     """As `/jobs/{jobId}/events`, for the job of a memo one may read."""
-    async with needs.database.read() as tx:
-        memo = await find_memo(tx, memo_id, user)
+
+    async def readable() -> Memo:
+        async with needs.database.read() as tx:
+            return await find_memo(tx, memo_id, user)
+
+    memo = await readable()
     if memo.job_id is None:
         raise NotFound
     # Shared by a space: the job is the owner's.
     job = await find_job(needs.database, memo.job_id, memo.user_id)
-    return stream_of(needs, job, last_event_id)
+    return stream_of(request, needs, job, last_event_id, readable)
 
 
-def stream_of(needs: Services, job: Job, last_event_id: str | None) -> Response:
-    """The events of a job, from the last one seen on; 204 when that was the end."""
+def stream_of(
+    request: Request,
+    needs: Services,
+    job: Job,
+    last_event_id: str | None,
+    still: Callable[[], Awaitable[object]] | None = None,
+) -> Response:
+    """The events of a job, from the last one seen on; 204 when that was the end.
+
+    Args:
+        still: raises when the reader may not read them any more.
+    """
     seen = min(_seen(last_event_id), job.event_seq)
     if job.state.final and seen == job.event_seq:
         return Response(status_code=204)
-    events = needs.events.watch(job.id, job.user_id, seen)
+    watched = needs.events.watch(job.id, job.user_id, seen)
+    events = while_admitted(request, needs, watched, still)
     return EventSourceResponse(_written(events), ping=PING_SECONDS)
 
 

@@ -4,16 +4,19 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+from fastapi import Request
 from sse_starlette.event import ServerSentEvent
 from sse_starlette.sse import EventSourceResponse
 from starlette.responses import Response
 
 from api.admission import CurrentUser, PollingRoute, user_router
-from api.dependencies import Needs, Services
+from api.dependencies import Needs
+from api.lasting import while_admitted
 from api.routes.events import PING_SECONDS, LastEventId
 from api.shapes.errors import error_responses
 from api.user_feed import FIRST_SECONDS, MOST_BEHIND, STREAMS, Place
 from contracts.api_keys import MEMOS
+from contracts.jobs import UserEvent
 
 router = user_router("Jobs", scope=MEMOS, route_class=PollingRoute)
 
@@ -56,21 +59,25 @@ _STREAM: Final[dict[int | str, dict[str, Any]]] = {
 With `Last-Event-ID` the stream goes on after that event: none is lost and none comes twice. Without
 it the stream begins with what happened in the last {FIRST_SECONDS / 60:.0f} minutes. Whoever has
 missed more than {MOST_BEHIND} events, or brings an id that is none of ours, gets `reset` first. A
-user may have {STREAMS} streams open; each ends after an hour, and its client comes again.""",
+user may have {STREAMS} streams open; each ends after an hour, or soon after its key or token has
+ended, and its client comes again.""",
 )
 async def user_events(
-    user: CurrentUser, needs: Needs, last_event_id: LastEventId = None
+    request: Request, user: CurrentUser, needs: Needs, last_event_id: LastEventId = None
 ) -> Response:
     """One stream of all jobs of the user."""
     begin = await needs.user_events.begin(user.id, last_event_id)
-    return EventSourceResponse(_written(needs, user.id, begin), ping=PING_SECONDS)
+    events = while_admitted(request, needs, needs.user_events.watch(user.id, begin.after))
+    return EventSourceResponse(_written(events, begin), ping=PING_SECONDS)
 
 
-async def _written(needs: Services, user_id: str, begin: Place) -> AsyncIterator[ServerSentEvent]:
+async def _written(
+    events: AsyncIterator[UserEvent], begin: Place
+) -> AsyncIterator[ServerSentEvent]:
     if begin.reset is not None:
         data: dict[str, Any] = {"type": "reset", "reason": begin.reset}
         yield ServerSentEvent(json.dumps(data), event="reset", id=str(begin.after))
-    async for event in needs.user_events.watch(user_id, begin.after):
+    async for event in events:
         data = {
             "jobId": event.job_id,
             "kind": event.kind,

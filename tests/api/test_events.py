@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import Request
 from sqlalchemy import event as sql_event
 from sse_starlette.sse import EventSourceResponse
 
@@ -123,7 +124,7 @@ async def test_a_comment_is_sent_every_fifteen_seconds(
     async with front.database.read() as tx:
         job = await tx.jobs.find(memo["jobId"], anna.id)
     assert job is not None
-    stream = stream_of(front.services, job, None)
+    stream = stream_of(Request({"type": "http", "headers": []}), front.services, job, None)
     assert isinstance(stream, EventSourceResponse)
     assert stream.ping_interval == 15
 

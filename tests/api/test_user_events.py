@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from fastapi import Request
 from sse_starlette.sse import EventSourceResponse
 
 from api import user_feed
@@ -140,7 +141,9 @@ def test_a_stream_begins_after_what_was_seen_or_says_that_too_much_was_missed(
 
 async def test_a_comment_is_sent_every_fifteen_seconds(live: Live) -> None:
     front, _ = live
-    stream = await user_events(Caller(id=front.user().id), front.services)
+    stream = await user_events(
+        Request({"type": "http", "headers": []}), Caller(id=front.user().id), front.services
+    )
     assert isinstance(stream, EventSourceResponse)
     assert stream.ping_interval == 15
 
