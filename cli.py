@@ -342,10 +342,16 @@ def outside_probes(settings: "Settings") -> "dict[str, Probe]":
                 raise NotInUse("none: STORAGE is disk")
             return await elsewhere.examine()
 
+    async def speech() -> str:
+        from provider_checks import speech_probe
+
+        return await speech_probe(settings)
+
     return {
         "database": database,
         "ffmpeg": ffmpeg,
         "storage service": storage,
+        "speech": speech,
         "models": models,
         "credits service": lambda: credits_probe(settings),
     }

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -12,18 +12,27 @@ from activities.batch import BatchEngine
 from activities.ports import MediaTools
 from contracts.audio import AudioFacts, as_converted
 from contracts.batch import staging_key
-from contracts.errors import InvalidInput, ProviderFailure
+from contracts.errors import InvalidInput, ProviderFailure, Unavailable
 from contracts.outside import EXTERNAL
 from contracts.signatures import CONTAINERS
 from contracts.speech import PlannedVoice, SpeechFormat, SpeechOrder, plan_speech
 from contracts.speech_text import normalised, parts
 from contracts.tiers import PlannedTier, plan
 from contracts.transcript import TranscriptPart, join_parts
+from contracts.voices import AZURE, GEMINI, KOKORO, LOCAL, OPENAI
 from engines import Engines, open_engines
 from providers.speech_setup import Speaker
+from runtime.doctor import NotInUse
 from runtime.settings import Settings
 
 CHECK_PAUSE_SECONDS: Final = 5.0
+_WANTS: Final = {
+    OPENAI: "OPENAI_API_KEY",
+    AZURE: "AZURE_SPEECH_KEY",
+    GEMINI: "GEMINI_API_KEY",
+    KOKORO: "KOKORO_MODEL",
+}
+"""The setting that switches a tier of speech on."""
 
 
 class Tried(NamedTuple):
@@ -53,7 +62,7 @@ async def try_tiers(settings: Settings, names: Sequence[str], audio: Path) -> As
     """
     unknown = set(names) - (set(settings.tiers) - {EXTERNAL})
     if unknown:
-        raise InvalidInput(f"Not configured: {', '.join(sorted(unknown))}", code="unknown_tier")
+        raise _unknown(unknown, settings.tiers)
     async with AsyncExitStack() as stack:
         engines = await open_engines(settings, stack)
         folder = await stack.enter_async_context(engines.tools.workspace())
@@ -63,6 +72,13 @@ async def try_tiers(settings: Settings, names: Sequence[str], audio: Path) -> As
         for tier in plan(facts, (), offers):
             if tier.name in (names or settings.tiers) and not tier.outside:
                 yield await _tried(engines, tier, *await recording.for_tier(tier, facts))
+
+
+def _unknown(names: Iterable[str], tiers: Iterable[str]) -> InvalidInput:
+    there = ", ".join(name for name in tiers if name != EXTERNAL)
+    return InvalidInput(
+        f"Not configured: {', '.join(sorted(names))}; there are {there}", code="unknown_tier"
+    )
 
 
 class _Recording:
@@ -136,7 +152,7 @@ async def try_voices(
     """
     tiers = settings.speech_setup.tiers
     if unknown := set(names) - set(tiers):
-        raise InvalidInput(f"Not configured: {', '.join(sorted(unknown))}", code="unknown_tier")
+        raise _unknown(unknown, tiers)
     order = order.model_copy(update={"text": normalised(order.text), "format": SpeechFormat.WAV})
     async with AsyncExitStack() as stack:
         engines = await open_engines(settings, stack)
@@ -171,3 +187,42 @@ async def _spoken(
             pieces.append(work / str(number))
             await speaker.engine.synthesize(voice.piece(part), pieces[-1])
         return await engines.joiner.join(pieces, target, SpeechFormat.WAV, progress=lambda _: None)
+
+
+async def speech_probe(settings: Settings) -> str:
+    """Whether the tiers that read aloud have what they need; those that are free say a word.
+
+    Raises:
+        Unavailable: one lacks something, and what mends it.
+        NotInUse: nothing is wrong, but only the local engine speaks.
+    """
+    setup = settings.speech_setup
+    unset = lacking(settings)
+    faults = [f"{name} is in SPEECH_TIERS: set {_WANTS[name]}" for name in unset]
+    async with AsyncExitStack() as stack:
+        engines = await open_engines(settings, stack)
+        free = [name for name in setup.tiers if engines.speakers[name].offer.capabilities.free]
+        for name in (name for name in free if name not in unset):
+            speaker = engines.speakers[name]
+            async with engines.tools.workspace() as work:
+                order = SpeechOrder(text="Good.", voice=next(iter(speaker.offer.names.voices)))
+                tried = await _said(engines, speaker, order, "en", work / "said")
+            faults += [f"{name}: {tried.failure}"] if tried.failure else []
+    if faults:
+        raise Unavailable("; ".join(faults))
+    if setup.tiers == (LOCAL,):
+        raise NotInUse(f"only the local engine: {', '.join(_WANTS.values())} switches on others")
+    return f"{', '.join(setup.tiers)}; `voicekeep providers check --say TEXT` hears them all"
+
+
+def lacking(settings: Settings) -> tuple[str, ...]:
+    """Tiers of SPEECH_TIERS that cannot speak for want of a setting."""
+    setup = settings.speech_setup
+    there = {
+        OPENAI: bool(setup.openai_key.get_secret_value()) or setup.openai_url is not None,
+        AZURE: bool(settings.azure.speech_keys()),
+        GEMINI: bool(setup.gemini_key.get_secret_value()),
+        KOKORO: bool(setup.kokoro_model),
+        LOCAL: True,
+    }
+    return tuple(name for name in setup.tiers if not there[name])

@@ -1,6 +1,6 @@
 """Models that vendors shut down: which are used where, and when that is announced."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -20,6 +20,17 @@ class ModelServer(Value):
     key: SecretStr
     url: str | None = None
     models: tuple[str, ...] = ()
+
+
+def by_server(servers: Iterable[ModelServer]) -> tuple[ModelServer, ...]:
+    """Those of one address and key as one: each server is asked once."""
+    found: dict[tuple[str, str | None], ModelServer] = {}
+    for server in servers:
+        place = (server.key.get_secret_value(), server.url)
+        known = found[place].models if place in found else ()
+        models = tuple(dict.fromkeys((*known, *server.models)))
+        found[place] = server.model_copy(update={"models": models})
+    return tuple(found.values())
 
 
 def shutdown_dates(listed: Any, models: Collection[str]) -> Mapping[str, date]:

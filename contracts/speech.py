@@ -16,7 +16,7 @@ from pydantic import Field, SecretStr
 from contracts import transcript_formats
 from contracts.costs import Units
 from contracts.errors import InvalidInput
-from contracts.speech_setup import Names
+from contracts.speech_setup import Names, unknown_model, unknown_voice
 from contracts.transcript import TranscriptPart, Utterance, Word, join_parts
 from contracts.values import Value
 
@@ -264,10 +264,10 @@ def plan_speech(
     """
     voiced = [(offer, voice) for offer in offers if (voice := offer.names.voice(order.voice))]
     if not voiced:
-        raise InvalidInput("No configured engine has this voice", code="unknown_voice")
+        raise unknown_voice(offer.names for offer in offers)
     modelled = [(offer, voice) for offer, voice in voiced if order.model in offer.names.models]
     if not modelled:
-        raise InvalidInput("No configured engine has this model", code="unknown_model")
+        raise unknown_model(offer.names for offer, _ in voiced)
     plan = tuple(
         PlannedVoice(
             name=offer.name,
@@ -285,7 +285,11 @@ def plan_speech(
         if offer.capabilities.speaks(language)
     )
     if not plan:
-        raise InvalidInput("No configured engine speaks this language", code="language_not_spoken")
+        said = primary(language or "")
+        raise InvalidInput(
+            f"No configured engine with this voice speaks the language `{said}`",
+            code="language_not_spoken",
+        )
     return plan
 
 

@@ -1,6 +1,7 @@
 """Which engines speak and how each is reached: from the settings to the providers."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from pydantic import SecretStr
@@ -96,6 +97,23 @@ def check_names(setup: SpeechSetup, voice: str, model: str, *, own_token: bool =
         tiers = (OPENAI, *(setup.tiers if setup.own_token_fallback else ()))
     voiced = [names for tier in tiers if (names := names_of(setup, tier)).voice(voice)]
     if not voiced:
-        raise InvalidInput("No configured engine has this voice", code="unknown_voice")
+        raise unknown_voice([names_of(setup, tier) for tier in tiers])
     if not any(model in names.models for names in voiced):
-        raise InvalidInput("No configured engine has this model", code="unknown_model")
+        raise unknown_model(voiced)
+
+
+def unknown_voice(tiers: Iterable[Names]) -> InvalidInput:
+    """That no tier has a voice, and which there are."""
+    known = dict.fromkeys(voice for names in tiers for voice in names.voices)
+    return InvalidInput(
+        f"No configured engine has this voice: there are {', '.join(known)}, and the engines' own",
+        code="unknown_voice",
+    )
+
+
+def unknown_model(tiers: Iterable[Names]) -> InvalidInput:
+    """That no tier takes a model, and which may be named."""
+    known = dict.fromkeys(model for names in tiers for model in names.models if model)
+    return InvalidInput(
+        f"No configured engine has this model: there are {', '.join(known)}", code="unknown_model"
+    )

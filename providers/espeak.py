@@ -41,6 +41,7 @@ _MOST_SECONDS: Final = 1200
 _SYNCHRONOUS: Final = 2
 _RATE: Final = 1
 _UTF8: Final = 1
+_INSTALL: Final = "reinstall the package espeakng-loader"
 _END_PAUSE: Final = 0x1000
 _BY_CHARACTER: Final = 1
 _DONT_EXIT: Final = 0x8000
@@ -225,10 +226,10 @@ def _library() -> tuple[Any, int]:
     try:
         library = ctypes.CDLL(name)
     except OSError as error:
-        raise ProviderOut("libespeak-ng is not there") from error
+        raise ProviderOut(f"libespeak-ng is not there: {_INSTALL}") from error
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data.encode(), _DONT_EXIT)
     if rate <= 0:
-        raise ProviderOut("espeak-ng cannot read its voices")
+        raise ProviderOut(f"espeak-ng cannot read its voices: {_INSTALL}")
     library.espeak_Synth.argtypes = (
         ctypes.c_char_p,
         ctypes.c_size_t,

@@ -141,6 +141,8 @@ class GeminiClient:
             SdkClient,
         )
 
+        if not self._server.api_key:
+            raise ProviderOut(f"{PROVIDER} has no key: set GEMINI_API_KEY")
         connect = CONNECT_SECONDS if self._connect_seconds is None else self._connect_seconds
         http = SdkClient(
             timeout=self._timeout,

@@ -154,4 +154,7 @@ def _loaded(engine: str, model: KokoroModel) -> Any:
     try:
         return module.Kokoro(model.model, model.voices)
     except Exception as error:  # noqa: BLE001 - of three libraries, whatever is missing
-        raise ProviderOut(f"Kokoro's model cannot be loaded ({type(error).__name__})") from None
+        raise ProviderOut(
+            f"Kokoro's model cannot be loaded ({type(error).__name__}): look at KOKORO_MODEL and "
+            "KOKORO_VOICES"
+        ) from None

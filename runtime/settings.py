@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from contracts.costs import Metered, Prices
 from contracts.language_setup import GEMINI, OPENAI, LanguageSetup
-from contracts.models import ModelServer
+from contracts.models import ModelServer, by_server
 from contracts.speech_setup import SpeechSetup
 from contracts.storage_setup import StorageSetup
 from runtime.settings_azure import AzureSettings
@@ -200,9 +200,12 @@ class Settings(BaseModel):
             found.append(ModelServer(key=key, url=wanted.openai_base_url, models=(model,)))
         language = self.language_setup.access.get(OPENAI)
         if language is not None:
-            models = (language.model,)
-            found.append(ModelServer(key=language.key, url=language.url, models=models))
-        return tuple(found)
+            found.append(ModelServer(key=language.key, url=language.url, models=(language.model,)))
+        speech = self.speech_setup
+        if OPENAI in speech.tiers:
+            models = (speech.openai_model, *speech.openai_models)
+            found.append(ModelServer(key=speech.openai_key, url=speech.openai_url, models=models))
+        return by_server(found)
 
     @classmethod
     def groups(cls) -> Iterator[tuple[str, type[Group]]]:

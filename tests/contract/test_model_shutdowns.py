@@ -70,9 +70,27 @@ def settings_of(folder: Path, vendor: FakeOpenAI, **names: Any) -> Settings:
             "OPENAI_API_KEY": "right",
             "OPENAI_TRANSCRIPTION_MODEL": "whisper-1",
             "LANGUAGE_MODEL_TIERS": "local",
+            "SPEECH_TIERS": "local",
         }
         | names,
     )
+
+
+def test_a_server_of_several_tiers_is_asked_once_for_the_models_of_all(
+    vendor: FakeOpenAI, tmp_path: Path
+) -> None:
+    tiers = {"LANGUAGE_MODEL_TIERS": "openai", "SPEECH_TIERS": "openai"}
+    names = {"OPENAI_LANGUAGE_MODEL": "gpt-x", "OPENAI_SPEECH_MODELS": "tts-1,tts-1-hd"}
+    own = {"OPENAI_SPEECH_MODEL": "tts-1", "OPENAI_SPEECH_BASE_URL": "http://127.0.0.1:1/v1"}
+    settings = settings_of(tmp_path, vendor, **tiers, **names)
+    assert [server.models for server in settings.model_servers] == [
+        ("whisper-1", "gpt-x", "gpt-4o-mini-tts", "tts-1", "tts-1-hd")
+    ]
+    apart = settings_of(tmp_path, vendor, **tiers, **names, **own).model_servers
+    assert [(server.key.get_secret_value(), server.models) for server in apart] == [
+        ("right", ("whisper-1", "gpt-x")),
+        ("", ("tts-1", "tts-1-hd")),
+    ]
 
 
 @pytest.fixture

@@ -3,9 +3,15 @@
 import asyncio
 import wave
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from contracts.errors import Unavailable
+from contracts.speech import SpeechOrder
+from provider_checks import speech_probe, try_voices
+from runtime.doctor import NotInUse
+from runtime.settings import load
 from tests.embedded import voicekeep
 from tests.fakes.azure import FakeAzure
 from tests.fakes.openai import FakeOpenAI
@@ -42,7 +48,7 @@ def test_a_tier_that_is_not_configured_is_said_to_be_none(tmp_path: Path) -> Non
     command = ("providers", "check", "gemini", "--audio", str(audio))
     done = voicekeep(*command, data=tmp_path / "data")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "voicekeep: Not configured: gemini\n"
+    assert done.stderr == "voicekeep: Not configured: gemini; there are local\n"
 
 
 async def test_each_tier_that_speaks_is_asked_and_its_voice_is_left_to_be_heard(
@@ -64,3 +70,36 @@ async def test_each_tier_that_speaks_is_asked_and_its_voice_is_left_to_be_heard(
         assert 1 < said.getnframes() / said.getframerate() < 10
     assert not (tmp_path / "openai.wav").exists()
     await openai.aclose()
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        ({"SPEECH_TIERS": "openai"}, "openai is in SPEECH_TIERS: set OPENAI_API_KEY"),
+        ({"SPEECH_TIERS": "azure,local"}, "azure is in SPEECH_TIERS: set AZURE_SPEECH_KEY"),
+        ({"SPEECH_TIERS": "gemini"}, "gemini is in SPEECH_TIERS: set GEMINI_API_KEY"),
+        ({"SPEECH_TIERS": "kokoro"}, "kokoro is in SPEECH_TIERS: set KOKORO_MODEL"),
+        ({"KOKORO_MODEL": "/nowhere/model.onnx"}, "kokoro: provider_out: "),
+    ],
+    ids=["openai", "azure", "gemini", "kokoro", "no model"],
+)
+async def test_the_doctor_says_what_a_tier_that_speaks_is_in_want_of(
+    tmp_path: Path, names: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(Unavailable) as raised:
+        await speech_probe(load(None, DATA_DIR=tmp_path, **names))
+    assert raised.value.message.startswith(says)
+
+
+async def test_the_doctor_hears_the_free_voices_and_asks_no_vendor(tmp_path: Path) -> None:
+    with pytest.raises(NotInUse, match="only the local engine"):
+        await speech_probe(load(None, DATA_DIR=tmp_path))
+    away = {"OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}
+    assert (await speech_probe(load(None, DATA_DIR=tmp_path, **away))).startswith("openai, local;")
+
+
+async def test_a_tier_without_its_key_is_out_and_no_crash(tmp_path: Path) -> None:
+    settings = load(None, DATA_DIR=tmp_path, SPEECH_TIERS="gemini")
+    order = SpeechOrder(text="Good.", voice="alloy")
+    (tried,) = [each async for each in try_voices(settings, (), order, None)]
+    assert tried.failure == "provider_out: gemini has no key: set GEMINI_API_KEY"

@@ -123,6 +123,16 @@ def test_a_model_is_one_that_may_be_asked_for_and_the_configured_one_else() -> N
     assert refused(model="gpt-99") == "unknown_model"
 
 
+def test_whoever_asks_for_what_there_is_not_is_told_what_there_is() -> None:
+    order = SpeechOrder(text="Hello", voice="alloy")
+    with pytest.raises(InvalidInput, match=r"there are alloy, ash, .*, verse, .*narrator"):
+        plan_speech(order.model_copy(update={"voice": "nobody"}), offers(), "en")
+    with pytest.raises(InvalidInput, match=r"there are tts-1, tts-1-hd$"):
+        plan_speech(order.model_copy(update={"model": "gpt-99"}), offers(), "en")
+    with pytest.raises(InvalidInput, match="speaks the language `tlh`"):
+        plan_speech(order, offers(LOCAL), "tlh")
+
+
 @pytest.mark.parametrize(
     ("voice", "model", "code"),
     [("nobody", "", "unknown_voice"), ("nova", "gpt-99", "unknown_model")],
