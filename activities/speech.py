@@ -24,6 +24,7 @@ from contracts.costs import UNPRICED, Prices
 from contracts.credits import LOW_BELOW
 from contracts.errors import Conflict, NotFound, ProviderFailure, ProviderOut
 from contracts.jobs import JobState, Step
+from contracts.own_tokens import NOT_TAKEN
 from contracts.speech import Piece, PlannedVoice, SpeechOffer, SpeechOrder, Timing, plan_speech
 from contracts.speech_division import Division, divide, tempo_of, told
 from contracts.speech_job import (
@@ -64,12 +65,20 @@ class SpeechRules:
         return job.user_id if job.own_token else self.scope or job.user_id
 
     def offers_of(self, job: SpeechJob, offers: Sequence[SpeechOffer]) -> Sequence[SpeechOffer]:
-        """Who may speak: with a token of the user, the tier that takes it; else the others."""
+        """Who may speak: with a token of the user, the tier that takes it; else the others.
+
+        Raises:
+            ProviderOut: ``own_token_not_taken``, by this worker's settings.
+        """
         others = [offer for offer in offers if not offer.own_token]
         if not job.own_token:
             return others
         own = [offer for offer in offers if offer.own_token]
-        return [*own, *others] if self.own_token_fallback else own
+        if self.own_token_fallback:
+            return [*own, *others]
+        if not own:
+            raise ProviderOut("No user's own token speaks on this worker", code=NOT_TAKEN)
+        return own
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,7 @@ class SpeechActivities:
         Raises:
             InsufficientCredits: fewer are free; the job is left as it was.
             InvalidInput: no engine has the voice, the model or the language (any more).
+            ProviderOut: the user's own token is to speak, and this worker takes none.
         """
         async with self._database.read() as tx:
             file = await tx.speech.find(job.file_id, job.user_id)

@@ -17,6 +17,7 @@ from store.database import Database
 from store.invariant_checks import CHECKS, PAGE, Check
 from store.reservation_checks import CHECKS as RESERVATION_CHECKS
 from store.schema import jobs, media, memos
+from store.secret_checks import CHECKS as SECRET_CHECKS
 from store.upload_tables import UNFINISHED, uploads
 
 UNFINISHED_SECONDS: Final = 3600.0
@@ -60,7 +61,7 @@ async def violations(
     Raises:
         Unavailable: the database, or storage, does not answer.
     """
-    for check in (*CHECKS, *RESERVATION_CHECKS):
+    for check in (*CHECKS, *RESERVATION_CHECKS, *SECRET_CHECKS):
         async for violation in _of_rows(database, check):
             yield violation
     if files is None:

@@ -10,6 +10,7 @@ from contracts.queues import MAIN
 from contracts.speech import SpeechOrder
 from contracts.speech_job import SpeechJob, SpeechResult
 from contracts.speech_text import normalised
+from runtime.sessions import own_token_seals
 from tests.site import DEATH_NOTICED, Site
 
 WEEK = 7 * 24 * 3600.0
@@ -22,9 +23,15 @@ def paragraphs(number: int) -> str:
 
 
 async def ordered(
-    site: Site, text: str, *, user_id: str | None = None, price: int = 0, **fields: Any
+    site: Site,
+    text: str,
+    *,
+    user_id: str | None = None,
+    price: int = 0,
+    token: str | None = None,
+    **fields: Any,
 ) -> SpeechJob:
-    """Write the rows of a text that is to be read aloud."""
+    """Write the rows of a text that is to be read aloud, with a token of the user's if there is."""
     file_id, owner = str(uuid.uuid4()), user_id or str(uuid.uuid4())
     order = SpeechOrder(**{"text": normalised(text), "voice": "nova", "format": "wav"} | fields)
     job = SpeechJob(
@@ -34,6 +41,7 @@ async def ordered(
         form=order.format,
         price=price,
         heartbeat_seconds=2,
+        own_token=token is not None,
     )
     async with site.database.write() as tx:
         await tx.speech.add(file_id, owner, job.job_id, order, keep_seconds=WEEK)
@@ -45,6 +53,9 @@ async def ordered(
             request=job.model_dump(mode="json"),
             deadline_seconds=600,
         )
+        if token is not None:
+            seals = own_token_seals(site.settings().sign_in, site.folder)
+            await tx.secrets.keep(job.job_id, owner, seals.seal(token, job.job_id))
     return job
 
 

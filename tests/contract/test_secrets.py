@@ -6,6 +6,7 @@ from uuid import uuid4
 from contracts.jobs import JobState, Step
 from contracts.memo import MemoJob
 from store.database import Database
+from store.invariants import violations
 
 NewMemo = Callable[..., Awaitable[MemoJob]]
 
@@ -41,3 +42,18 @@ async def test_secrets_of_jobs_that_have_ended_or_are_gone_are_forgotten(
         assert await tx.secrets.forget_ended() == 1
         assert await tx.secrets.find(ended.job_id, user) is None
         assert await tx.secrets.find(open_job.job_id, user) == "sealed"
+
+
+async def test_a_secret_that_outlived_its_job_is_told(
+    database: Database, user: str, new_memo: NewMemo
+) -> None:
+    ended, open_job = await new_memo(running=True), await new_memo()
+    async with database.write() as tx:
+        for job in (ended, open_job):
+            await tx.secrets.keep(job.job_id, user, "sealed")
+        await tx.jobs.move(ended.job_id, user, JobState.CANCELLED, step=Step.DONE)
+    told = [each async for each in violations(database) if "secret" in each.what]
+    assert [each.subject for each in told] == [ended.job_id]
+    async with database.write() as tx:
+        await tx.secrets.forget_ended()
+    assert not [each async for each in violations(database) if "secret" in each.what]

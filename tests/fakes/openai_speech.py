@@ -35,6 +35,7 @@ async def speech(request: Request, facts: dict[str, Any]) -> Response:
     text, model, voice = (asked.get(name) for name in ("input", "model", "voice"))
     form, speed = asked.get("response_format", "mp3"), asked.get("speed", 1.0)
     facts |= {
+        "bearer": request.headers.get("authorization", "").removeprefix("Bearer "),
         "model": model,
         "voice": voice,
         "response_format": form,
