@@ -16,10 +16,16 @@ from api.webhook_events import webhook_events
 VERSION: Final = version("voicekeep")
 
 DESCRIPTION: Final = """\
-Every voice memo is one durable job: it finishes whatever crashes and is charged once.
+Every memo and every text that is read aloud is one durable job: it finishes whatever crashes and is
+charged once.
 
-**Begin**: `POST /api/v1/memos/upload` with a recording, then `GET /api/v1/jobs/{jobId}/events`
+**Transcribe**: `POST /api/v1/memos/upload` with a recording, then `GET /api/v1/jobs/{jobId}/events`
 until `done`, then `GET /api/v1/memos/{memoId}/transcript`.
+
+**Read aloud**: `POST /api/v1/speech` with a text, then `GET /api/v1/speech/{speechId}/events` until
+`done`, then `GET /api/v1/speech/{speechId}/audio`.
+
+**Clients of OpenAI** take this address and `/v1` as base URL, and a token or an API key as key.
 
 **Errors** are `{"success": false, "error", "code", "requestId"}`: `error` for people, `code` for
 programs. **Checks** come in one order: token 401, fields 400, existence and ownership 404 or 403,
@@ -38,10 +44,12 @@ TAGS: Final[list[dict[str, Any]]] = [
         "description": "Recordings that go up before their memo, in pieces (TUS 1.0) or straight "
         "to storage.",
     },
-    {"name": "Memories", "description": "What was written about memos, by prompts and questions."},
-    {"name": "Blueprints", "description": "Prompts that belong together, in several languages."},
     {
-        "name": "Read aloud, kept",
+        "name": "Read aloud",
+        "description": "Texts that become audio: spoken part by part, one file for equal requests.",
+    },
+    {
+        "name": "Read aloud, older clients",
         "description": "The contract older clients know: at the root, snake_case, errors "
         "`{error, message}`.",
     },
@@ -50,7 +58,7 @@ TAGS: Final[list[dict[str, Any]]] = [
         "description": "The same jobs for clients of OpenAI's audio API: its paths, its shapes, "
         'its errors `{"error": {message, type, param, code}}`.',
     },
-    {"name": "Jobs", "description": "The durable jobs behind memos: progress, events, cancelling."},
+    {"name": "Jobs", "description": "The durable jobs of it all: progress, events, cancelling."},
     {"name": "Credits", "description": "Prices and the caller's account."},
     {
         "name": "API keys",

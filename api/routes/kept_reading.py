@@ -29,7 +29,7 @@ from api.speech_start import SpeechStart
 from contracts.api_keys import READ_ALOUD
 from contracts.errors import NotFound, Unauthenticated, Unavailable
 
-TAG: Final = "Read aloud, kept"
+TAG: Final = "Read aloud, older clients"
 signing_in = APIRouter(tags=[TAG], route_class=KeptRoute)
 router = user_router(TAG, scope=READ_ALOUD, route_class=KeptUserRoute, prefix="")
 polled = user_router(TAG, scope=READ_ALOUD, route_class=KeptPollingRoute, prefix="")

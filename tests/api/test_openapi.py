@@ -58,6 +58,12 @@ def test_every_operation_says_what_it_does_and_what_it_answers(document: dict[st
             assert "anyOf" not in parameter["schema"]
 
 
+def test_every_group_of_operations_is_described_once(document: dict[str, Any]) -> None:
+    described = [tag["name"] for tag in document["tags"] if tag["description"]]
+    used = {tag for _, operation in operations(document) for tag in operation["tags"]}
+    assert sorted(described) == sorted(used)
+
+
 def test_every_operation_behind_a_token_tells_401_and_no_other_does(
     document: dict[str, Any],
 ) -> None:
