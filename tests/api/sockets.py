@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,36 +15,30 @@ from runtime.serve import configuration
 from tests.api.front import Front, opened
 
 
-def itself(app: ASGIApp) -> ASGIApp:
-    """The app with nothing before it."""
-    return app
+@asynccontextmanager
+async def served(data_dir: Path, **overrides: Any) -> AsyncIterator[tuple[Front, str]]:
+    """The app served by uvicorn on a free port; the front and its base address."""
+    async with opened(data_dir, **overrides) as front, listening(front, front.app) as url:
+        yield front, url
 
 
 @asynccontextmanager
-async def served(
-    data_dir: Path, *, behind: Callable[[ASGIApp], ASGIApp] = itself, **overrides: Any
-) -> AsyncIterator[tuple[Front, str]]:
-    """The app served by uvicorn on a free port; the front and its base address.
-
-    Args:
-        behind: puts something before the app that sees its requests first.
-    """
-    async with opened(data_dir, **overrides) as front:
-        # By its descriptor the socket knows that it speaks TCP, so asyncio sends without delay.
-        listening = socket.socket(fileno=socket.create_server(("127.0.0.1", 0)).detach())
-        settings = front.settings
-        app = behind(front.app)
-        config = configuration(app, settings.server, settings.connections, lifespan="off")
-        server = uvicorn.Server(config)
-        # Signals stay with pytest.
-        serving = asyncio.create_task(server._serve(sockets=[listening]))
-        while not server.started:
-            await asyncio.sleep(0.01)
-        try:
-            yield front, f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            await serving
+async def listening(front: Front, app: ASGIApp) -> AsyncIterator[str]:
+    """The address at which an app is served with a front's settings: its own, or one before it."""
+    # By its descriptor the socket knows that it speaks TCP, so asyncio sends without delay.
+    bound = socket.socket(fileno=socket.create_server(("127.0.0.1", 0)).detach())
+    settings = front.settings
+    config = configuration(app, settings.server, settings.connections, lifespan="off")
+    server = uvicorn.Server(config)
+    # Signals stay with pytest.
+    serving = asyncio.create_task(server._serve(sockets=[bound]))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await serving
 
 
 async def events_of(response: httpx.Response) -> AsyncGenerator[dict[str, str], None]:

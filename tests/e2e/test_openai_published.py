@@ -28,7 +28,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from temporalio.testing import WorkflowEnvironment
 
 from store.migrations import upgrade
-from tests.api.sockets import served
+from tests.api.front import opened
+from tests.api.sockets import listening
 from tests.fakes.openai import FakeOpenAI
 from tests.media.samples import sample
 from tests.site import Site
@@ -72,25 +73,19 @@ class Filled:
     """Stands before the app; gives requests what they only stand for, and counts how often.
 
     Args:
+        key: one of ours.
         speech: a recording.
     """
 
-    def __init__(self, speech: bytes) -> None:
-        self._app: ASGIApp | None = None
+    def __init__(self, app: ASGIApp, key: str, speech: bytes) -> None:
+        self._app = app
         self._given = {
+            b"Bearer My API Key": f"Bearer {key}".encode(),
             b"\r\n\r\nExample data\r\n": b"\r\n\r\n" + speech + b"\r\n",
             b'name="language"\r\n\r\nlanguage\r\n': b'name="language"\r\n\r\nen\r\n',
             b'name="languages[]"\r\n\r\nstring\r\n': b'name="languages[]"\r\n\r\nen\r\n',
         }
         self.counted: Counter[bytes] = Counter()
-
-    def before(self, app: ASGIApp) -> ASGIApp:
-        self._app = app
-        return self
-
-    def know(self, key: str) -> None:
-        """What their client calls its key is this one of ours."""
-        self._given[b"Bearer My API Key"] = f"Bearer {key}".encode()
 
     @property
     def unused(self) -> set[bytes]:
@@ -98,7 +93,6 @@ class Filled:
         return self._given.keys() - self.counted.keys()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        assert self._app is not None
         body, more = b"", True
         while more:
             message = await receive()
@@ -153,7 +147,6 @@ async def _against_us(environment: WorkflowEnvironment, folder: Path) -> dict[st
     await upgrade(f"sqlite:///{data / 'voicekeep.db'}")
     await vendor.start()
     site = Site(environment.client, data, vendor)
-    filled = Filled(sample(READ_OUT).read_bytes())
     settings: dict[str, Any] = {
         "SPEECH_TIERS": "openai",
         "OPENAI_BASE_URL": vendor.base_url,
@@ -164,12 +157,13 @@ async def _against_us(environment: WorkflowEnvironment, folder: Path) -> dict[st
     }
     async with (
         site.working(SPEECH_TIERS="openai"),
-        served(data, behind=filled.before, temporal=True, **settings) as (front, url),
+        opened(data, temporal=True, **settings) as front,
     ):
         body = {"name": "n", "scopes": ["speech", "memos:write"]}
         drawn = await front.ask("POST", "api-keys", front.user(), json=body)
-        filled.know(drawn.json()["key"])
-        results = await _run(folder, f"{url}/v1")
+        filled = Filled(front.app, drawn.json()["key"], sample(READ_OUT).read_bytes())
+        async with listening(front, filled) as url:
+            results = await _run(folder, f"{url}/v1")
     assert await site.broken() == []
     await site.close()
     assert not filled.unused
