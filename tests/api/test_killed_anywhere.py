@@ -15,11 +15,12 @@ from store.migrations import upgrade
 from tests.api.front import Front, opened
 from tests.faults.mortality import MortalStarter, make_mortal
 from tests.faults.operations import OPERATIONS, Operation, lived_through
+from tests.faults.own_token_operations import OWN_TOKEN_OPERATIONS, SETTINGS
 from tests.faults.speech_operations import PRICES, SPEECH_OPERATIONS
 from tests.faults.vendor_faults import seed
 
 SAMPLE = {"sqlite": 2, "postgresql": 1}
-EVERY = (*OPERATIONS, *SPEECH_OPERATIONS)
+EVERY = (*OPERATIONS, *SPEECH_OPERATIONS, *OWN_TOKEN_OPERATIONS)
 
 
 @pytest.fixture(
@@ -32,7 +33,7 @@ async def mortal(
 ) -> AsyncIterator[Front]:
     """A front whose every effect may be its last."""
     folder = tmp_path_factory.mktemp("mortal")
-    settings: dict[str, Any] = {**PRICES}
+    settings: dict[str, Any] = {**PRICES, **SETTINGS}
     if request.param == "postgres":
         postgres = request.getfixturevalue("postgres")
         settings["DATABASE_URL"] = postgres.url(await postgres.create_database())
