@@ -71,6 +71,10 @@ class Claim:
         self._method = method
         self._path = path
 
+    def beside(self, path: str) -> "Claim":
+        """The claim on what another operation makes, when this one makes the very same."""
+        return Claim(self._text, self._method, path)
+
     def over(self, *content: Any) -> Key | None:
         """The request's key, if it has one; ``content`` is as of ``key_of``."""
         return key_of(self._text, self._method, self._path, *content)

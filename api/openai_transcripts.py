@@ -7,19 +7,23 @@ from typing import Any, Final
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from api.shapes.openai import Granularity, OpenAITranscription, TranscriptionFormat
+from api.shapes.openai_recordings import (
+    Granularity,
+    OpenAITranscription,
+    TranscriptionFormat,
+    TranslationFormat,
+)
 from contracts.language_names import language_name
 from contracts.transcript import Transcript, Utterance
 from contracts.transcript_formats import MEDIA_TYPES, TranscriptFormat, as_srt, as_vtt, timed_words
+from contracts.translation import ENGLISH
 
 EVENTS: Final = "text/event-stream"
 UNKNOWN: Final = "unknown"
-_TEXTS: Final[
-    Mapping[TranscriptionFormat, tuple[Callable[[Transcript], str], TranscriptFormat]]
-] = {
-    TranscriptionFormat.TEXT: (lambda said: f"{said.text}\n", TranscriptFormat.TXT),
-    TranscriptionFormat.SRT: (as_srt, TranscriptFormat.SRT),
-    TranscriptionFormat.VTT: (as_vtt, TranscriptFormat.VTT),
+_TEXTS: Final[Mapping[str, tuple[Callable[[Transcript], str], TranscriptFormat]]] = {
+    "text": (lambda said: f"{said.text}\n", TranscriptFormat.TXT),
+    "srt": (as_srt, TranscriptFormat.SRT),
+    "vtt": (as_vtt, TranscriptFormat.VTT),
 }
 _NOT_MEASURED: Final[Mapping[str, Any]] = {
     "seek": 0,
@@ -39,8 +43,7 @@ def answer_of(said: Transcript, asked: OpenAITranscription) -> Response:
         lines = _as_events(said, diarized=form is TranscriptionFormat.DIARIZED)
         return StreamingResponse(lines, media_type=EVENTS)
     if form in _TEXTS:
-        write, kind = _TEXTS[form]
-        return Response(write(said), media_type=MEDIA_TYPES[kind])
+        return _as_text(said, form)
     body: dict[str, Any] = {"text": said.text}
     if form is TranscriptionFormat.VERBOSE:
         body = _verbose(said, asked.timestamp_granularities)
@@ -48,6 +51,21 @@ def answer_of(said: Transcript, asked: OpenAITranscription) -> Response:
         told = {"task": "transcribe", "duration": said.seconds}
         body = told | body | {"segments": _turns(said)}
     return JSONResponse(body | {"usage": {"type": "duration", "seconds": said.seconds}})
+
+
+def translation_of(said: Transcript, form: TranslationFormat) -> Response:
+    """A transcript that is in English, in the form that was asked for."""
+    if form in _TEXTS:
+        return _as_text(said, form)
+    if form is TranslationFormat.JSON:
+        return JSONResponse({"text": said.text})
+    told = {"task": "translate", "language": language_name(ENGLISH)}
+    return JSONResponse(_verbose(said, ()) | told)
+
+
+def _as_text(said: Transcript, form: str) -> Response:
+    write, kind = _TEXTS[form]
+    return Response(write(said), media_type=MEDIA_TYPES[kind])
 
 
 def event(data: Mapping[str, Any]) -> str:

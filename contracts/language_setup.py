@@ -52,3 +52,8 @@ class LanguageSetup(Value):
     access: dict[str, ModelAccess]
     call_seconds: float
     parallel_calls: int
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The tiers that are models: what only a model can do is done by one of them."""
+        return tuple(name for name in self.tiers if name != LOCAL)

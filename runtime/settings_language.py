@@ -133,6 +133,13 @@ class LanguageSettings(Group):
         description="comma list of `gemini`, `azure-openai`, `openai`, `local`, tried in this "
         "order; else what is configured",
     )
+    translation_credits: int = Field(
+        5,
+        validation_alias="TRANSLATION_CREDITS",
+        ge=0,
+        description="credits for one recording translated into English; what is English already "
+        "is free",
+    )
 
     def setup(self, openai_key: SecretStr | None, openai_url: str | None) -> LanguageSetup:
         """The tiers and how each is reached.

@@ -23,13 +23,13 @@ ORDER = LanguageOrder(
 
 
 async def transcribed(
-    site: Site, folder: Path, language: str = "en-US", **fields: object
+    site: Site, folder: Path, language: str = "en-US", *, lines: int = 3, **fields: object
 ) -> MemoJob:
     """A memo with a transcript; its own job was never begun."""
     audio = folder / "memo.wav"
     audio.write_bytes(b"RIFF")
     memo = await site.memo(audio, **fields)
-    transcript = marked(3).model_copy(
+    transcript = marked(lines).model_copy(
         update={"primary_language": language, "languages": (language,)}
     )
     async with site.database.write() as tx:

@@ -42,6 +42,7 @@ KEPT: Final[Mapping[str, Access]] = {
     "/user/usage": READ_ALOUD,
     "/v1/audio/speech": READ_ALOUD,
     "/v1/audio/transcriptions": MEMOS,
+    "/v1/audio/translations": MEMOS,
     "/v1/models": READ_ALOUD,
 }
 """At the root, by how the path begins."""

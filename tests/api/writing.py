@@ -17,6 +17,9 @@ from tests.api.front import Front, User, opened
 from tests.fakes.ports import RecordingStarter
 
 TEXT = "Bread, milk and a birthday card."
+TRANSLATED = {0: "Hello there.", 1: "Good evening!"}
+"""What every translation says."""
+
 AWAY = JobFailure(code="provider_failed", message="No language model could serve")
 
 
@@ -76,12 +79,13 @@ class Writer(RecordingStarter):
 
     async def _write(self, tx: Any, job: LanguageJob) -> None:
         memory_ids: tuple[str, ...] = ()
+        texts = TRANSLATED if job.use is Use.TRANSLATE else None
         kept = await tx.language.order_of(job.job_id, job.user_id)
         if job.use is Use.COMBINE:
             await self._combine(tx, job, kept.order)
         elif job.use is Use.HEADLINE:
             await tx.memos.patch(job.subject_id, job.user_id, title="Shopping", intro=TEXT)
-        else:
+        elif texts is None:
             memory = NewMemory(
                 id=written_id(job.job_id),
                 title=kept.order.title or "Answer",
@@ -99,7 +103,7 @@ class Writer(RecordingStarter):
             characters_read=10,
             characters_total=10,
         )
-        await tx.language.written(job.job_id, job.user_id, ref, Usage())
+        await tx.language.written(job.job_id, job.user_id, ref, Usage(), texts=texts)
         await tx.credits.settle(
             job.user_id, job.job_id, step_key(job.job_id, "settle"), job.price, operation=job.use
         )

@@ -15,6 +15,7 @@ from contracts.jobs import JobState
 from contracts.language import Use
 from contracts.language_job import LanguageJob
 from contracts.tiers import Attempt, AttemptOutcome
+from providers.language_translation import BATCH_LINES
 from store.migrations import upgrade
 from tests.counts import payloads_in
 from tests.e2e.mortal import Mortal
@@ -108,6 +109,32 @@ async def test_a_call_whose_answer_was_lost_is_made_again_once_and_both_are_seen
     assert (lost.outcome, lost.error_code) == (AttemptOutcome.FAILED, "worker_lost")
     assert (served.outcome, served.step) == (AttemptOutcome.SUCCEEDED, "write")
     await answered(site, job)
+
+
+@pytest.mark.slow
+async def test_a_worker_that_dies_in_a_translation_buys_the_batch_under_way_again_alone(
+    site: Mortal, tmp_path: Path
+) -> None:
+    site.settings_of_worker["LANGUAGE_PARALLEL_CALLS"] = "1"
+    memo = await transcribed(site, tmp_path, "de-DE", lines=BATCH_LINES + 1)
+    job = await ordered(site, memo, Use.TRANSLATE)
+    site.vendor.fault()  # nothing goes wrong with the first
+    site.vendor.fault(hang=True)
+    async with site.worker("no step", "before"):
+        handle = await start(site, job)
+        async with asyncio.timeout(100):
+            while len(site.vendor.calls) < 2:
+                await asyncio.sleep(0.05)
+            site.kill()
+            result = await handle.result()
+    site.vendor.release()
+    assert (result.charged, len(site.vendor.calls)) == (5, 3)
+    async with site.database.read() as tx:
+        texts = await tx.language.texts(job.job_id, job.user_id)
+        balance = await tx.credits.balance(job.user_id)
+    assert list(texts) == list(range(BATCH_LINES + 1))
+    assert (balance.credits, balance.held) == (145, 0)
+    assert await site.broken() == []
 
 
 @pytest.mark.parametrize("use", list(Use))

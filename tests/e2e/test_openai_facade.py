@@ -17,6 +17,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from store.migrations import upgrade
 from tests.api.sockets import served
+from tests.fakes.language_mind import ENGLISH
 from tests.fakes.openai import FakeOpenAI, text_of
 from tests.recordings import make
 from tests.site import Site
@@ -69,7 +70,7 @@ async def stage(
         "TEMPORAL_ADDRESS": environment.client.service_client.config.target_host,
     }
     async with (
-        site.working(SPEECH_TIERS="openai"),
+        site.working(SPEECH_TIERS="openai", LANGUAGE_MODEL_TIERS="openai"),
         served(folder, temporal=True, **settings) as (front, url),
     ):
         body = {"name": "n", "scopes": ["speech", "memos:write"]}
@@ -135,6 +136,35 @@ async def test_a_recording_is_told_in_every_form_and_transcribed_once(stage: Sta
     )
     assert " ".join(each.text for each in diarized.segments) == said
     assert stage.calls("transcriptions") == before + 2
+
+
+@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # all of it, by its client
+async def test_a_recording_is_translated_in_every_form_by_one_call(stage: Stage) -> None:
+    heard, file, said = stage.calls("transcriptions"), stage.recording(), text_of(SECONDS)
+    create, asked = stage.client.audio.translations.create, {"language": "de"}
+    before = len(stage.vendor.calls)
+    told = await create(model="whisper-1", file=file, extra_body=asked)
+    assert told.text.replace(ENGLISH, "") == said
+    verbose = await create(
+        model="whisper-1", file=file, extra_body=asked, response_format="verbose_json"
+    )
+    assert (verbose.text, verbose.language) == (told.text, "english")
+    assert verbose.segments is not None
+    assert " ".join(each.text for each in verbose.segments) == told.text
+    assert "--> " in await create(
+        model="whisper-1", file=file, extra_body=asked, response_format="srt"
+    )
+    original = await stage.client.audio.transcriptions.create(
+        model="whisper-1", file=file, language="de"
+    )
+    assert original.text == said
+    assert stage.calls("transcriptions") == heard + 1
+    translations = [each for each in stage.vendor.calls[before:] if _translates(each)]
+    assert len(translations) == 1
+
+
+def _translates(call: dict[str, Any]) -> bool:
+    return call["status"] == 200 and "translate into English" in call.get("system", "")
 
 
 async def test_a_transcription_is_streamed(stage: Stage) -> None:

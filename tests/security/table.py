@@ -86,6 +86,7 @@ none    former  key-    svc-    cron-
 
 401 409 409 409 403 409 401 401 401 401  POST /v1/audio/speech
 401 409 409 409 403 409 401 401 401 401  POST /v1/audio/transcriptions
+401 400 400 400 403 400 401 401 401 401  POST /v1/audio/translations
 401 200 200 200 403 200 401 401 401 401  GET /v1/models
 401 200 200 200 403 200 401 401 401 401  GET /v1/models/{model}
 

@@ -187,7 +187,7 @@ async def ask(
     kwargs: dict[str, Any] = {"params": query}
     if template.endswith("/upload"):
         kwargs |= {"files": {"file": ("a.wav", wav())}, "data": fields}
-    elif template.endswith("/transcriptions"):
+    elif template.endswith(("/transcriptions", "/translations")):
         form = {"model": "whisper-1", **(fields or {})}
         kwargs |= {"files": {"file": ("a.wav", wav())}, "data": form}
     elif operation in BODIES:
