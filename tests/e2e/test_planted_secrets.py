@@ -48,12 +48,19 @@ HOOK: Final = "planted-hook-57"
 TITLE: Final = "Planted title 58"
 REFUSED: Final = "planted-refusal-59"
 WRONG: Final = "planted-wrong-input-60"
+OWN: Final = "planted-own-token-61"
+READ: Final = "Mirabellenkompott"
+QUOTED: Final = json.dumps(
+    {"error": {"message": f"Incorrect API key provided: {OWN}", "code": "invalid_api_key"}}
+)
+"""As vendors refuse tokens: with the token in the sentence."""
 
 WORDS: Final = {"memos", "memories", "transcripts", "transcript_parts", "language_requests"}
 MAY_STAND: Final[Mapping[str, set[str]]] = {
     SPOKEN: WORDS,
     ASKED: {"language_requests", "memories"},
     TITLE: {"memos"},
+    READ: {"speech_files"},
     # An endpoint as its POST told it is told again to the same key for a day.
     HOOK: {"webhook_endpoints", "idempotency_keys"},
 }
@@ -105,6 +112,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             "OPENAI_LANGUAGE_MODEL": "some-model",
             "TRANSCRIPTION_TIERS": "openai",
             "LANGUAGE_MODEL_TIERS": "openai",
+            "SPEECH_TIERS": "openai",
             "EGRESS_ALLOW": "127.0.0.1/32",
             "LOG_LEVEL": "debug",
         }
@@ -116,7 +124,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
                 base_url=ready["api"], headers={"Authorization": f"Bearer {token}"}, timeout=60
             )
         )
-        planted = {*ENVIRONMENT.values(), PAYLOAD_KEY, SIGNATURE, REFUSED, WRONG, token}
+        planted = {*ENVIRONMENT.values(), PAYLOAD_KEY, SIGNATURE, REFUSED, WRONG, OWN, token}
         planted |= {*MAY_STAND, token.rpartition(".")[2]}
         yield World(up, ready, client, vendor, host, receiver, planted)
 
@@ -129,6 +137,27 @@ async def use_a_key(world: World) -> None:
     for shown, status in ((key, 200), (key[:-1] + "?", 401), (key[::-1], 401)):
         await world.ask("GET", "memos", status, headers={"Authorization": f"Bearer {shown}"})
     world.planted |= {key[:-1], key[::-1]}
+
+
+async def read_aloud(world: World) -> None:
+    """A text spoken by its user's own token, and one whose token the vendor takes no more."""
+    for number, status in ((1, "ready"), (2, "failed")):
+        if status == "failed":
+            world.vendor.fault(call="audio/speech", status=401, body=QUOTED)
+        body = {"text": f"{READ} number {number}.", "voice": "nova", "openai_token": OWN}
+        told = (await world.client.post("/tts/generate", json=body)).json()
+        path = f"/tts/status/{told['content_hash']}"
+        async with asyncio.timeout(60):
+            while told["status"] == "generating":
+                await asyncio.sleep(0.1)
+                told = (await world.client.get(path)).json()
+        assert told["status"] == status
+    spoken = [call for call in world.vendor.calls if call["path"] == "/v1/audio/speech"]
+    assert {call["bearer"] for call in spoken} == {OWN}
+    for token in (f"{OWN} ", [OWN]):
+        answer = await world.client.post("/tts/generate", json=body | {"openai_token": token})
+        assert answer.status_code in {400, 401}
+        world.bodies += [answer.text, str(answer.headers)]
 
 
 async def live(world: World, folder: Path) -> str:
@@ -221,6 +250,7 @@ async def test_nothing_that_is_secret_or_was_said_is_found_outside_its_own_table
     world: World, tmp_path: Path
 ) -> None:
     job_id = await live(world, tmp_path)
+    await read_aloud(world)
     await err(world)
     metrics = await world.client.get("/metrics")
     searched = [("error", body.encode()) for body in world.bodies]
