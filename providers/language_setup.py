@@ -8,7 +8,8 @@ from providers.gemini_language import GeminiLanguage
 from providers.language_chain import LanguageChain
 from providers.language_tiers import LanguageTier, LocalTier, PromptedTier
 from providers.local_language import LocalLanguage
-from providers.openai_language import OpenAILanguage, OpenAIServer
+from providers.openai_client import OpenAIServer
+from providers.openai_language import OpenAILanguage
 from providers.process_pool import ProcessPool
 
 

@@ -21,6 +21,7 @@ from contracts.speech import (
     Spoken,
 )
 from providers import failures
+from providers.openai_client import OpenAIConnection, OpenAIServer
 from providers.spoken_samples import check_length, check_sound, most_bytes
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ _OF_TOKEN: Final = frozenset(
 
 
 class OpenAISpeech:
-    """Implements ``activities.speech_ports.Synthesizer``; the official client never retries here.
+    """Implements ``activities.speech_ports.Synthesizer``.
 
     Args:
         api_key: may be empty for a server that wants none.
@@ -56,13 +57,9 @@ class OpenAISpeech:
         connect_seconds: float | None = None,
         own_tokens: bool = False,
     ) -> None:
-        self._api_key = api_key
-        self._base_url = base_url
-        self._timeout = timeout
-        self._connect_seconds = connect_seconds
+        server = OpenAIServer(PROVIDER, api_key, base_url)
+        self._openai = OpenAIConnection(server, timeout=timeout, connect_seconds=connect_seconds)
         self._own_tokens = own_tokens
-        self._client: AsyncOpenAI | None = None
-        self._making = asyncio.Lock()
 
     @property
     def provider(self) -> str:
@@ -82,23 +79,8 @@ class OpenAISpeech:
         Raises:
             ProviderFailure: by the table of ``providers.failures``.
         """
-        client = self._of_bearer(await self._connected(), piece)
-        import openai  # noqa: PLC0415 - 0.6 s that only a worker with this tier pays
-
-        from providers.sdk_client import without_answer  # noqa: PLC0415 - as above
-
-        try:
-            async with asyncio.timeout(self._timeout):
-                size = await _receive(client, piece, target)
-        except openai.APIStatusError as error:
-            raise _refusal(error, own_token=self._own_tokens) from None
-        except Exception as error:
-            failure = without_answer(PROVIDER, self._timeout, error)
-            if failure is None and isinstance(error, (openai.OpenAIError, *failures.MALFORMED)):
-                failure = failures.unreadable(PROVIDER)
-            if failure is None:
-                raise
-            raise failure from None
+        async with self._openai.calling(self._refusal) as client:
+            size = await _receive(self._of_bearer(client, piece), piece, target)
         check_length(PROVIDER, size // SAMPLE_BYTES, piece)
         return Spoken(
             samples=size // SAMPLE_BYTES, units=Units(characters=len(piece.text)), speed=piece.speed
@@ -119,30 +101,23 @@ class OpenAISpeech:
         bearer.organization = bearer.project = None
         return bearer
 
-    async def _connected(self) -> "AsyncOpenAI":
-        async with self._making:
-            if self._client is None:
-                self._client = await asyncio.to_thread(self._make)
-        return self._client
-
-    def _make(self) -> "AsyncOpenAI":
-        from openai import AsyncOpenAI  # noqa: PLC0415 - as above
-
-        from providers.sdk_client import CONNECT_SECONDS, SdkClient  # noqa: PLC0415 - as above
-
-        connect = CONNECT_SECONDS if self._connect_seconds is None else self._connect_seconds
-        return AsyncOpenAI(
-            api_key=self._api_key or "none",
-            base_url=self._base_url,
-            max_retries=0,
-            timeout=self._timeout,
-            http_client=SdkClient(timeout=self._timeout, connect_seconds=connect),
+    def _refusal(self, error: "APIStatusError") -> ProviderFailure:
+        """What a status of 400 and more means for text."""
+        plain = failures.not_about_audio(
+            failures.of_status(
+                PROVIDER, error.status_code, code=error.code, headers=error.response.headers
+            )
         )
+        poor = error.code in failures.NO_MONEY
+        if self._own_tokens and (poor or error.status_code in _OF_TOKEN):
+            return ProviderOut(
+                f"The user's own token was refused: {plain}", code=own_tokens.REFUSED
+            )
+        return ProviderOut(str(plain)) if poor else plain
 
     async def aclose(self) -> None:
         """Close its connections; safe to call twice."""
-        if self._client is not None:
-            await self._client.close()
+        await self._openai.aclose()
 
 
 async def _receive(client: "AsyncOpenAI", piece: Piece, target: Path) -> int:
@@ -167,16 +142,3 @@ async def _receive(client: "AsyncOpenAI", piece: Piece, target: Path) -> int:
             whole = size - size % SAMPLE_BYTES
             await asyncio.to_thread(file.truncate, whole)
     return whole
-
-
-def _refusal(error: "APIStatusError", *, own_token: bool) -> ProviderFailure:
-    """What a status of 400 and more means for text."""
-    plain = failures.not_about_audio(
-        failures.of_status(
-            PROVIDER, error.status_code, code=error.code, headers=error.response.headers
-        )
-    )
-    poor = error.code in failures.NO_MONEY
-    if own_token and (poor or error.status_code in _OF_TOKEN):
-        return ProviderOut(f"The user's own token was refused: {plain}", code=own_tokens.REFUSED)
-    return ProviderOut(str(plain)) if poor else plain

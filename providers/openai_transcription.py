@@ -7,7 +7,6 @@ strategy; everything else is taken for a Whisper and asked for times of segments
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -28,23 +27,22 @@ from contracts.tiers import Capabilities
 from contracts.transcript import TranscriptPart
 from providers import failures
 from providers.openai_answers import Answer, part_of
+from providers.openai_client import OpenAIConnection, OpenAIServer
 
 if TYPE_CHECKING:
-    from openai import APIStatusError, AsyncOpenAI
+    from openai import APIStatusError
 
 MAX_BYTES: Final = 25 * 1024 * 1024
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 """Twelve hours of words with their times are a quarter of this."""
-CONNECT_SECONDS: Final = 10.0
 
 _PROVIDER: Final = "openai"
-_NO_MONEY: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _ABOUT_THE_FILE: Final = frozenset({None, "", "file", "audio", "input"})
 _TOO_LONG: Final = ("longer than", "too long", "maximum content size")  # of messages, unverified
 
 
 class OpenAITranscription:
-    """Transcriber over the official client, which never retries on its own here.
+    """Transcriber over the official client.
 
     Args:
         api_key: may be empty for a server that wants none.
@@ -63,13 +61,11 @@ class OpenAITranscription:
         timeout: float,
         max_bytes: int = MAX_BYTES,
     ) -> None:
-        self._api_key = api_key
-        self._base_url = base_url
         self._model = model
-        self._timeout = timeout
         self._max_bytes = max_bytes
-        self._client: AsyncOpenAI | None = None
-        self._making = asyncio.Lock()
+        self._openai = OpenAIConnection(
+            OpenAIServer(_PROVIDER, api_key, base_url), timeout=timeout, max_bytes=MAX_ANSWER_BYTES
+        )
 
     @property
     def provider(self) -> str:
@@ -108,39 +104,12 @@ class OpenAITranscription:
         yield _understood(await self._ask(audio, facts, languages), facts.seconds, languages)
 
     async def _ask(self, audio: Path, facts: AudioFacts, languages: Sequence[str]) -> bytes:
-        client = await self._connected()
-        import openai  # noqa: PLC0415 - 0.6 s that only a worker with this tier pays
-
-        try:
-            async with asyncio.timeout(self._timeout):
-                with await asyncio.to_thread(audio.open, "rb") as file:
-                    return await self._post(client, self._form(file, facts, languages))
-        except openai.APIStatusError as error:
-            raise _refusal(error) from error
-        except (TimeoutError, openai.APITimeoutError) as error:
-            raise failures.timed_out(_PROVIDER, self._timeout, error) from error
-        except openai.APIConnectionError as error:
-            raise failures.unreachable(_PROVIDER, error) from error
-        except openai.OpenAIError as error:
-            raise ProviderBroken(f"{_PROVIDER}'s answer cannot be read") from error
-
-    async def _post(self, client: "AsyncOpenAI", form: dict[str, Any]) -> bytes:
-        """Send, and read no more than an answer can be."""
-        import httpx2  # noqa: PLC0415 - comes with the client
-
-        create = client.audio.transcriptions.with_streaming_response.create
-        try:
-            async with create(**form) as response, aclosing(response.iter_bytes()) as chunks:
-                body = bytearray()
-                async for chunk in chunks:
-                    body += chunk
-                    if len(body) > MAX_ANSWER_BYTES:
-                        raise ProviderBroken(f"{_PROVIDER}'s answer does not end")
-                return bytes(body)
-        except httpx2.TimeoutException as error:
-            raise failures.timed_out(_PROVIDER, self._timeout, error) from error
-        except httpx2.HTTPError as error:
-            raise failures.unreachable(_PROVIDER, error) from error
+        with await asyncio.to_thread(audio.open, "rb") as file:
+            form = self._form(file, facts, languages)
+            async with self._openai.calling(_refusal) as client:
+                answer = await client.audio.transcriptions.with_raw_response.create(**form)
+        body: bytes = answer.content
+        return body
 
     def _form(self, file: IO[bytes], facts: AudioFacts, languages: Sequence[str]) -> dict[str, Any]:
         kind = CONTAINERS[facts.container]
@@ -168,29 +137,9 @@ class OpenAITranscription:
     def _plain(self) -> bool:
         return self._model.startswith("gpt-")
 
-    async def _connected(self) -> "AsyncOpenAI":
-        async with self._making:
-            if self._client is None:
-                self._client = await asyncio.to_thread(self._make)
-        return self._client
-
-    def _make(self) -> "AsyncOpenAI":
-        import httpx2  # noqa: PLC0415 - comes with the client
-        from openai import AsyncOpenAI, DefaultAsyncHttpxClient  # noqa: PLC0415 - as above
-
-        bounds = httpx2.Timeout(self._timeout, connect=CONNECT_SECONDS)
-        return AsyncOpenAI(
-            api_key=self._api_key or "none",
-            base_url=self._base_url,
-            max_retries=0,
-            timeout=bounds,
-            http_client=DefaultAsyncHttpxClient(timeout=bounds, follow_redirects=False),
-        )
-
     async def aclose(self) -> None:
         """Close its connections; safe to call twice."""
-        if self._client is not None:
-            await self._client.close()
+        await self._openai.aclose()
 
 
 def _understood(body: bytes, seconds: float, languages: Sequence[str]) -> TranscriptPart:
@@ -211,7 +160,7 @@ def _refusal(error: "APIStatusError") -> ProviderFailure:
     status, code = error.status_code, error.code
     said = error.message.lower()
     plain = failures.of_status(_PROVIDER, status, code=code, headers=error.response.headers)
-    if code in _NO_MONEY:
+    if code in failures.NO_MONEY:
         return ProviderOut(str(plain))
     if isinstance(plain, FormatNotTaken):
         if any(sign in said for sign in _TOO_LONG):

@@ -104,8 +104,10 @@ OWN: Final = {
     },
 }
 
+ASKED: Final = (Purpose.WRITE, Purpose.NOTES)
+"""What a question takes; an answer in parts is written by the same call as a whole one."""
 CELLS: Final = [
-    (vendor, purpose, fault) for vendor in VENDORS for purpose in Purpose for fault in FAULTS
+    (vendor, purpose, fault) for vendor in VENDORS for purpose in ASKED for fault in FAULTS
 ]
 
 

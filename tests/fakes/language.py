@@ -8,7 +8,8 @@ from contracts.transcript import Transcript, Utterance
 from providers.chat_model import ChatModel
 from providers.gemini_client import GeminiServer
 from providers.gemini_language import GeminiLanguage
-from providers.openai_language import OpenAILanguage, OpenAIServer
+from providers.openai_client import OpenAIServer
+from providers.openai_language import OpenAILanguage
 from tests.fakes.gemini import FakeGemini
 from tests.fakes.openai_language import FakeOpenAILanguage
 
