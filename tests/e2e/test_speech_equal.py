@@ -1,0 +1,187 @@
+"""Equal texts over real sockets: one job for one user, and nothing one user learns of another's."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import httpx
+import pytest
+from temporalio.testing import WorkflowEnvironment
+
+from store.migrations import upgrade
+from tests.api.front import Front, User
+from tests.api.sockets import served
+from tests.fakes.openai import FakeOpenAI
+from tests.site import Site
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
+
+TEXT: Final = "The lighthouse keeper counted seven ships."
+OTHER: Final = "The lighthouse keeper counted eleven boat."
+"""As long, and nobody else's."""
+CONNECTIONS: Final = 40
+"""Of the pool: as many requests are under way at once."""
+
+VARYING: Final = (
+    (r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", "<id>"),
+    (r"\b[0-9a-f]{64}\b", "<hash>"),
+    (r"\b[0-9a-f]{32}\b", "<request>"),
+    (r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)", "<time>"),
+    # How long it took, and how long and large is what was said: of the text, not of who asked.
+    (
+        r'"(seconds|audio_seconds|audioSeconds|size|ageSeconds|storage_used_mb)": ?[\d.]+',
+        r'"\1":<n>',
+    ),
+)
+"""What differs between any two answers."""
+
+
+class Stage:
+    """The API over a socket, the worker and the vendor behind it."""
+
+    def __init__(self, site: Site, front: Front, http: httpx.AsyncClient) -> None:
+        self.site = site
+        self.front = front
+        self.http = http
+
+    @property
+    def bought(self) -> int:
+        return sum(call["path"] == "/v1/audio/speech" for call in self.site.vendor.calls)
+
+    async def ask(self, method: str, path: str, user: User, **more: Any) -> httpx.Response:
+        return await self.http.request(method, path, headers=dict(user.headers), **more)
+
+    async def patiently(self, path: str, user: User, body: dict[str, Any]) -> httpx.Response:
+        """As a client that comes again for as long as it is told to."""
+        while True:
+            answer = await self.ask("POST", path, user, json=body)
+            if answer.status_code not in {409, 503}:
+                return answer
+            await asyncio.sleep(float(answer.headers["Retry-After"]))
+
+    async def spoken(self, user: User, text: str, **fields: Any) -> tuple[str, list[str]]:
+        """A text, once its audio is there: its id, and all that its user was told of it."""
+        body = {"text": text, "voice": "nova", "format": "wav"} | fields
+        answer = await self.ask("POST", "/api/v1/speech", user, json=body)
+        assert answer.status_code == 201, answer.text
+        file_id = answer.json()["speech"]["id"]
+        path = f"/api/v1/speech/{file_id}"
+        events = await self.ask("GET", f"{path}/events", user)
+        paths = (path, f"/api/v1/jobs/speech-{file_id}", "/api/v1/speech", "/user/usage")
+        answers = [answer, events, *[await self.ask("GET", each, user) for each in paths]]
+        return file_id, [f"{each.status_code} {_plain(each.text)}" for each in answers]
+
+    async def audio(self, user: User, file_id: str) -> httpx.Response:
+        return await self.ask("GET", f"/api/v1/speech/{file_id}/audio", user)
+
+
+def _plain(text: str) -> str:
+    for pattern, instead in VARYING:
+        text = re.sub(pattern, instead, text)
+    return text
+
+
+@asynccontextmanager
+async def stage(
+    environment: WorkflowEnvironment, folder: Path, **settings: Any
+) -> AsyncIterator[Stage]:
+    vendor = FakeOpenAI()
+    await upgrade(f"sqlite:///{folder / 'voicekeep.db'}")
+    await vendor.start()
+    site = Site(environment.client, folder, vendor)
+    given: dict[str, Any] = {
+        "SPEECH_TIERS": "openai",
+        "OPENAI_BASE_URL": vendor.base_url,
+        "OPENAI_API_KEY": "test",
+        "OPENAI_API_WAIT_SECONDS": 60,
+        "EVENT_STREAM_SECONDS": 30,
+        "TEMPORAL_ADDRESS": environment.client.service_client.config.target_host,
+    }
+    limits = httpx.Limits(max_connections=CONNECTIONS)
+    async with (
+        site.working(SPEECH_TIERS="openai", **settings),
+        served(folder, temporal=True, **given, **settings) as (front, url),
+        httpx.AsyncClient(base_url=url, limits=limits, timeout=120) as http,
+    ):
+        yield Stage(site, front, http)
+        assert await site.broken() == []
+    await site.close()
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
+async def test_equal_misses_at_once_are_one_workflow_and_one_call(
+    environment: WorkflowEnvironment, tmp_path: Path, count: int
+) -> None:
+    ours = {"text": TEXT, "voice": "nova", "model": "tts-1", "format": "wav"}
+    theirs = {"input": TEXT, "voice": "nova", "model": "tts-1", "response_format": "wav"}
+    async with stage(environment, tmp_path) as everything:
+        user = everything.front.user()
+        everything.site.vendor.fault(latency=1.0, call="audio/speech")
+
+        async def one(number: int) -> httpx.Response:
+            if number % 10 == 9:  # as a client of OpenAI, which waits for the audio
+                return await everything.patiently("/v1/audio/speech", user, theirs)
+            return await everything.patiently("/api/v1/speech", user, ours)
+
+        answers = await asyncio.gather(*(one(number) for number in range(count)))
+        told = [answer.json() for answer in answers if "json" in answer.headers["content-type"]]
+        heard = {answer.content for answer in answers if "audio" in answer.headers["content-type"]}
+        assert (len(told), {answer.status_code for answer in answers} <= {200, 201}) == (
+            count - count // 10,
+            True,
+        )
+        (file_id,) = {each["speech"]["id"] for each in told}
+        assert {len(content) for content in heard} == {len(next(iter(heard)))}
+        query = f"WorkflowType = 'speech' AND UserId = '{user.id}'"
+        assert everything.bought == 1
+        begun = [each.id async for each in environment.client.list_workflows(query)]
+    assert begun == [f"speech-{file_id}"]
+
+
+async def test_a_text_that_another_user_has_is_told_like_one_that_nobody_has(
+    environment: WorkflowEnvironment, tmp_path: Path
+) -> None:
+    async with stage(environment, tmp_path) as everything:
+        anna, ben, cleo = (everything.front.user() for _ in range(3))
+        annas, _ = await everything.spoken(anna, TEXT)
+        bens, known = await everything.spoken(ben, TEXT)
+        _, unknown = await everything.spoken(cleo, OTHER)
+        assert known == unknown
+        assert everything.bought == 3
+        assert annas != bens
+        for method in ("GET", "DELETE"):
+            others, nobodys = [
+                await everything.ask(method, f"/api/v1/speech/{file_id}", ben)
+                for file_id in (annas, str(uuid4()))
+            ]
+            assert (others.status_code, _plain(others.text)) == (404, _plain(nobodys.text))
+        assert (await everything.audio(anna, annas)).status_code == 200
+        assert (await everything.ask("DELETE", f"/api/v1/speech/{annas}", anna)).status_code == 200
+        assert (await everything.audio(ben, bens)).status_code == 200
+        # What she deleted is bought anew: nothing of his serves her.
+        await everything.spoken(anna, TEXT)
+        assert everything.bought == 4
+
+
+async def test_shared_parts_are_bought_once_and_each_user_has_a_file_of_ones_own(
+    environment: WorkflowEnvironment, tmp_path: Path
+) -> None:
+    async with stage(environment, tmp_path, SPEECH_SHARE_PARTS=True) as everything:
+        anna, ben, cleo = (everything.front.user() for _ in range(3))
+        annas, _ = await everything.spoken(anna, TEXT)
+        bens, _ = await everything.spoken(ben, TEXT)
+        assert (everything.bought, annas == bens) == (1, False)
+        assert (await everything.audio(ben, annas)).status_code == 404
+        heard = (await everything.audio(ben, bens)).content
+        assert heard == (await everything.audio(anna, annas)).content
+        await everything.ask("DELETE", f"/api/v1/speech/{annas}", anna)
+        assert (await everything.audio(anna, annas)).status_code == 404
+        assert (await everything.audio(ben, bens)).content == heard
+        # The part was hers, and still serves: it goes by its own last use.
+        cleos, _ = await everything.spoken(cleo, TEXT, format="pcm")
+        assert everything.bought == 1
+        assert (await everything.audio(cleo, cleos)).content == heard[44:]
