@@ -30,6 +30,13 @@ window.ui = SwaggerUIBundle({
   validatorUrl: null,
 });
 """
+_STYLE: Final = """
+.swagger-ui .response-col_links { display: none }
+@media (max-width: 700px) {
+  .swagger-ui .opblock-tag { flex-wrap: wrap }
+  .swagger-ui .opblock-tag small { order: 1; flex: 1 0 100%; padding: 0 }
+}
+"""
 _PAGE: Final = f"""<!doctype html>
 <html lang="en">
 <head>
@@ -38,7 +45,7 @@ _PAGE: Final = f"""<!doctype html>
 <title>Voicekeep API</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="docs/swagger-ui.css">
-<style>.swagger-ui .response-col_links {{ display: none }}</style>
+<style>{_STYLE}</style>
 </head>
 <body>
 <div id="docs"></div>
