@@ -16,7 +16,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api.openai_errors import PARAM, as_openai, is_openai, openai_body
+from api.openai_errors import PARAM, PREFIX, as_openai, is_openai, openai_body
 from contracts import errors
 
 STATUS: Final[Mapping[type[errors.Failure], int]] = {
@@ -121,6 +121,12 @@ def failure_response(request_id: str, failure: errors.Failure, path: str = "") -
     scope = {"path": path, "state": {"request_id": request_id}}
     body = body_at(scope, status, failure.message, failure.code, **failure.extra)
     return JSONResponse(body, status, headers)
+
+
+def openai_event(failure: errors.Failure) -> bytes:
+    """What a client of OpenAI's is told whose answer had begun as events: its stream raises it."""
+    body = bytes(failure_response("", failure, PREFIX).body)
+    return b"event: error\ndata: " + body + b"\n\n"
 
 
 async def on_failure(request: Request, failure: errors.Failure) -> Response:
