@@ -4,12 +4,11 @@ Written in the background, once per user and process: no request waits for it or
 """
 
 import asyncio
-from contextlib import suppress
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from api.background import Background
 from contracts.errors import Failure
 from contracts.notifications import check_address
 
@@ -25,31 +24,14 @@ KNOWN: Final = 10_000
 log = structlog.get_logger()
 
 
-class Contacts:
-    """Keeps addresses of users who come with one."""
+class Contacts(Background):
+    """Keeps addresses of users who come with one; what is not written at its end comes again."""
 
     def __init__(self, database: "Database") -> None:
+        super().__init__("contacts")
         self._database = database
         self._known: set[str] = set()
         self._waiting: asyncio.Queue[tuple[str, str]] = asyncio.Queue(WAITING)
-        self._task: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        """Begin."""
-        self._task = asyncio.create_task(self._write(), name="contacts")
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End; what was not written comes again with its user."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
 
     def note(self, user_id: str, email: str | None) -> None:
         """Take note of the address a user came with; neither waits nor raises."""
@@ -63,7 +45,7 @@ class Contacts:
         except ValueError:
             return  # what an issuer calls an address, and we could not write to
 
-    async def _write(self) -> None:
+    async def _work(self) -> None:
         while True:
             user_id, email = await self._waiting.get()
             try:

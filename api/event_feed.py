@@ -8,8 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from api.measures import Measures
 from api.poller import AWAY_SECONDS, TICK_SECONDS, Poller
@@ -36,7 +35,7 @@ class _Watcher:
                 self.queue.put_nowait((event, last))
 
 
-class EventFeed:
+class EventFeed(Poller):
     """Serves the events of jobs to any number of watchers.
 
     Args:
@@ -54,26 +53,17 @@ class EventFeed:
         tick: float = TICK_SECONDS,
         away: float = AWAY_SECONDS,
     ) -> None:
+        super().__init__(tick=tick, away=away)
         self._database = database
         self._measures = measures
         self._watchers: set[_Watcher] = set()
-        self._poller = Poller(self._look, lambda: len(self._watchers), tick=tick, away=away)
 
-    async def __aenter__(self) -> Self:
-        """Start the poller."""
-        await self._poller.__aenter__()
-        return self
+    def _watched(self) -> int:
+        return len(self._watchers)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop the poller and end every stream."""
+    def _dismiss(self) -> None:
         for watcher in self._watchers:
             watcher.queue.put_nowait(None)
-        await self._poller.__aexit__(kind, error, trace)
 
     async def watch(self, job_id: str, user_id: str, after: int) -> AsyncGenerator[JobEvent, None]:
         """Events of a job the user owns, from the one after ``after`` up to the last.
@@ -92,7 +82,7 @@ class EventFeed:
         watcher = _Watcher(job_id, user_id, after)
         self._watchers.add(watcher)
         self._measures.watchers.inc()
-        self._poller.wake()
+        self.wake()
         try:
             yield watcher
         finally:

@@ -1,13 +1,14 @@
 """Looks at the database while somebody watches, and never otherwise."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from abc import abstractmethod
 from contextlib import suppress
 from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import structlog
 
+from api.background import Background
 from contracts.errors import Unavailable
 
 TICK_SECONDS: Final = 0.25
@@ -17,35 +18,31 @@ AWAY_SECONDS: Final = 2.0
 log = structlog.get_logger()
 
 
-class Poller:
-    """One look after the other for all watchers of a process.
+class Poller(Background):
+    """One look after the other for all watchers of a process; they are dismissed at its end.
 
     Args:
-        look: asks the database and serves the watchers.
-        watchers: how many there are.
         tick: seconds between two looks.
         away: seconds until the next look at a database that does not answer.
     """
 
-    def __init__(
-        self,
-        look: Callable[[], Awaitable[None]],
-        watchers: Callable[[], int],
-        *,
-        tick: float,
-        away: float,
-    ) -> None:
-        self._look = look
-        self._watchers = watchers
+    def __init__(self, *, tick: float, away: float) -> None:
+        super().__init__("poller")
         self._tick = tick
         self._away = away
         self._wanted = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
-        """Begin."""
-        self._task = asyncio.create_task(self._poll(), name="poller")
-        return self
+    @abstractmethod
+    async def _look(self) -> None:
+        """Ask the database and serve the watchers."""
+
+    @abstractmethod
+    def _watched(self) -> int:
+        """How many watch."""
+
+    @abstractmethod
+    def _dismiss(self) -> None:
+        """End every stream."""
 
     async def __aexit__(
         self,
@@ -53,17 +50,15 @@ class Poller:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        """Stop, and end every stream."""
+        self._dismiss()
+        await super().__aexit__(kind, error, trace)
 
     def wake(self) -> None:
         """Look at once: a new watcher does not wait for the next tick; the others with it."""
         self._wanted.set()
 
-    async def _poll(self) -> None:
+    async def _work(self) -> None:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
@@ -71,9 +66,9 @@ class Poller:
             try:
                 await self._look()
             except Unavailable:
-                log.warning("events.unavailable", watchers=self._watchers())
+                log.warning("events.unavailable", watchers=self._watched())
                 pause = self._away
-            if self._watchers():
+            if self._watched():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._wanted.wait(), pause)
                 self._wanted.set()

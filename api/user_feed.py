@@ -11,8 +11,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from api.measures import Measures
 from api.poller import AWAY_SECONDS, TICK_SECONDS, Poller
@@ -94,7 +93,7 @@ class _Watcher:
             self.queue.put_nowait(event)
 
 
-class UserFeed:
+class UserFeed(Poller):
     """Serves the events of users to any number of watchers.
 
     Args:
@@ -114,27 +113,18 @@ class UserFeed:
         tick: float = TICK_SECONDS,
         away: float = AWAY_SECONDS,
     ) -> None:
+        super().__init__(tick=tick, away=away)
         self._database = database
         self._measures = measures
         self._seconds = seconds
         self._watchers: defaultdict[str, set[_Watcher]] = defaultdict(set)
-        self._poller = Poller(self._look, lambda: len(self._watchers), tick=tick, away=away)
 
-    async def __aenter__(self) -> Self:
-        """Start the poller."""
-        await self._poller.__aenter__()
-        return self
+    def _watched(self) -> int:
+        return len(self._watchers)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop the poller and end every stream."""
+    def _dismiss(self) -> None:
         for watcher in self._all():
             watcher.queue.put_nowait(None)
-        await self._poller.__aexit__(kind, error, trace)
 
     async def begin(self, user_id: str, last_event_id: str | None) -> Place:
         """Where a stream of this user begins.
@@ -179,7 +169,7 @@ class UserFeed:
         watcher = _Watcher(user_id, after)
         self._watchers[user_id].add(watcher)
         self._measures.watchers.inc()
-        self._poller.wake()
+        self.wake()
         try:
             yield watcher
         finally:
@@ -202,4 +192,4 @@ class UserFeed:
             for watcher in self._watchers.get(event.user_id, ()):
                 watcher.give(event)
         if len(events) == PAGE:
-            self._poller.wake()
+            self.wake()
