@@ -11,6 +11,7 @@ from api.shapes.costs import USAGE_EXAMPLE
 from api.shapes.jobs import JOB_EXAMPLE
 from api.shapes.memories import MEMORY_EXAMPLE
 from api.shapes.memos import MEMO_EXAMPLE
+from api.shapes.speech import SPEECH_EXAMPLE
 from api.webhook_events import webhook_events
 
 VERSION: Final = version("voicekeep")
@@ -78,6 +79,7 @@ _EXAMPLES: Final = {
     "MemoView": MEMO_EXAMPLE,
     "MemoryView": MEMORY_EXAMPLE,
     "BlueprintView": BLUEPRINT_EXAMPLE,
+    "SpeechView": SPEECH_EXAMPLE,
     "UsageAnswer": USAGE_EXAMPLE,
 }
 """Set here because FastAPI takes every null out of what models say themselves."""

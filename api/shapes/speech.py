@@ -13,6 +13,26 @@ from contracts.speech_text import MAX_CHARACTERS, normalised
 
 EXAMPLE_HASH: Final = "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4"
 
+SPEECH_EXAMPLE: Final = {
+    "id": EXAMPLE_MEMO,
+    "contentHash": EXAMPLE_HASH,
+    "status": "ready",
+    "voice": "nova",
+    "model": None,
+    "format": "mp3",
+    "speed": 1.0,
+    "language": None,
+    "characters": 42,
+    "seconds": 2.551,
+    "size": 31_725,
+    "tier": "openai",
+    "url": f"/api/v1/speech/{EXAMPLE_MEMO}/audio",
+    "error": None,
+    "jobId": f"speech-{EXAMPLE_MEMO}",
+    "createdAt": EXAMPLE_TIME,
+    "expiresAt": "2026-02-07T09:15:00.000000+00:00",
+}
+
 Voice = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
