@@ -36,6 +36,8 @@ async def speech(request: Request, facts: dict[str, Any]) -> Response:
     form, speed = asked.get("response_format", "mp3"), asked.get("speed", 1.0)
     facts |= {
         "bearer": request.headers.get("authorization", "").removeprefix("Bearer "),
+        "organization": request.headers.get("openai-organization"),
+        "project": request.headers.get("openai-project"),
         "model": model,
         "voice": voice,
         "response_format": form,

@@ -27,18 +27,24 @@ TEXT = "\n\n".join(
 
 
 class Speaker:
-    """Half a second of sound for whatever it gets; what is in ``faults`` is raised first."""
+    """Half a second of sound for whatever it gets; what is in ``faults`` is raised first.
+
+    Attributes:
+        tokens: of users, that came with the parts; none: our own key was to speak.
+    """
 
     provider = "scripted"
     capabilities = SpeechCapabilities(max_characters=100)
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.tokens: list[str | None] = []
         self.faults: list[Exception] = []
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
 
     async def synthesize(self, piece: Piece, target: Path) -> Spoken:
         self.calls.append(piece.text)
+        self.tokens.append(None if piece.token is None else piece.token.get_secret_value())
         await asyncio.sleep(0.01)
         if self.faults:
             raise self.faults.pop()

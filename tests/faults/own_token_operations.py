@@ -1,14 +1,12 @@
 """What may be cut anywhere of texts that a user's own token speaks: it lives as long as its job."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from activities.own_tokens import OwnTokens
 from activities.speech import SpeechActivities, SpeechRules
 from activities.transcription import TierBounds
 from contracts.jobs import JobState
-from contracts.speech import Piece, Spoken
 from contracts.speech_job import SpeechJob, SpeechState
 from runtime.sessions import own_token_seals
 from tests.fakes.ports import ScriptedTools
@@ -27,18 +25,6 @@ OWN: Final = f"{GOOD}-own"
 OWN_BODY: Final = BODY | {"openai_token": OWN}
 
 
-class OwnSpeaker(Speaker):
-    """Knows by whose token it spoke."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tokens = set[str | None]()
-
-    async def synthesize(self, piece: Piece, target: Path) -> Spoken:
-        self.tokens.add(None if piece.token is None else piece.token.get_secret_value())
-        return await super().synthesize(piece, target)
-
-
 class OwnReading(Reading):
     """A text with a token."""
 
@@ -47,7 +33,7 @@ class OwnReading(Reading):
         answer = await self.ask("POST", "/tts/generate", json=OWN_BODY)
         assert answer.status_code == 200, answer.text
         self.speech = SpeechJob.model_validate(self.front.starter.started[-1][3])
-        self.speaker: OwnSpeaker = OwnSpeaker()
+        self.speaker = Speaker()
         engines = engines_of(self.speaker)
         settings = self.front.settings
         self.steps = SpeechActivities(
@@ -99,7 +85,7 @@ class OwnMade(OwnReading, SpeechMade):
         assert await self.account() == (150, 0, 0)
         [file] = await self.files_told()
         assert file["status"] == SpeechState.READY
-        assert self.speaker.tokens == {OWN}
+        assert set(self.speaker.tokens) == {OWN}
         assert set((await self.secrets()).values()) == {None}
 
 
