@@ -18,6 +18,7 @@ from contracts.memo import MemoJob
 from store import migrations
 from store.columns import METADATA
 from store.database import Database
+from tests.fakes.language import VENDORS, Stage
 from tests.postgres import PostgresServer
 
 DIALECTS = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
@@ -138,3 +139,32 @@ def new_memo(database: Database, user: str) -> NewMemo:
         return job
 
     return new
+
+
+@pytest.fixture(scope="module")
+async def language_vendors() -> AsyncIterator[Stage]:
+    stage = Stage()
+    await stage.start()
+    yield stage
+    await stage.aclose()
+
+
+@pytest.fixture
+async def stage(language_vendors: Stage) -> AsyncIterator[Stage]:
+    """The vendors of language models, who know nothing of the test before."""
+    yield language_vendors
+    await language_vendors.reset()
+
+
+@pytest.fixture(params=VENDORS)
+def vendor(request: pytest.FixtureRequest) -> str:
+    """Each vendor of language models."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(params=["gemini", "azure-dated"])
+def reader(request: pytest.FixtureRequest) -> str:
+    """A vendor for what is the same for all of them."""
+    name: str = request.param
+    return name

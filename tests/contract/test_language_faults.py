@@ -4,7 +4,6 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from typing import Any, Final, NamedTuple
 
@@ -109,20 +108,6 @@ ASKED: Final = (Purpose.WRITE, Purpose.NOTES)
 CELLS: Final = [
     (vendor, purpose, fault) for vendor in VENDORS for purpose in ASKED for fault in FAULTS
 ]
-
-
-@pytest.fixture(scope="module")
-async def opened() -> AsyncIterator[Stage]:
-    stage = Stage()
-    await stage.start()
-    yield stage
-    await stage.aclose()
-
-
-@pytest.fixture
-async def stage(opened: Stage) -> AsyncIterator[Stage]:
-    yield opened
-    await opened.reset()
 
 
 def test_the_table_has_a_row_for_every_fault() -> None:

@@ -1,7 +1,6 @@
 """Translating by every language model: each line once, in its place, kept batch by batch."""
 
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -16,20 +15,6 @@ from tests.fakes.language import VENDORS, MemoryWorkbook, Stage, request, spoken
 from tests.fakes.language_mind import ENGLISH
 
 LINES = ("Guten Morgen.", "Zwei\nBoote kamen.", "3. Boot: keins.")
-
-
-@pytest.fixture(scope="module")
-async def opened() -> AsyncIterator[Stage]:
-    stage = Stage()
-    await stage.start()
-    yield stage
-    await stage.aclose()
-
-
-@pytest.fixture
-async def stage(opened: Stage) -> AsyncIterator[Stage]:
-    yield opened
-    await opened.reset()
 
 
 def chain(stage: Stage, *vendors: str) -> LanguageChain:

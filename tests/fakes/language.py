@@ -1,13 +1,15 @@
 """What tests of language models share: the vendors behind one name each, a workbook, recordings."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from contracts.language import LanguageRequest, MemoryPrompt, ModelCall, Source
 from contracts.transcript import Transcript, Utterance
 from providers.chat_model import ChatModel
 from providers.gemini_client import GeminiServer
 from providers.gemini_language import GeminiLanguage
+from providers.language_chain import LanguageChain
+from providers.language_tiers import PromptedTier
 from providers.openai_client import OpenAIServer
 from providers.openai_language import OpenAILanguage
 from tests.fakes.gemini import FakeGemini
@@ -161,3 +163,18 @@ def request(
         instruction=instruction,
         prompts=tuple(MemoryPrompt(text=text) for text in prompts),
     )
+
+
+def chain(stage: Stage, *vendors: str, parallel: int = 3, **options: Any) -> LanguageChain:
+    """A tier for each vendor, named like it."""
+    return LanguageChain(
+        [
+            PromptedTier(vendor, stage.model(vendor, **options), parallel=parallel)
+            for vendor in vendors
+        ]
+    )
+
+
+def sent(stage: Stage, vendor: str) -> list[dict[str, Any]]:
+    """The calls that a vendor got."""
+    return stage.fake(vendor).calls
