@@ -14,6 +14,7 @@ from contracts.memo import MemoJob
 from contracts.transcript import Transcript
 from store import schema
 from store.database import Database
+from tests.activities.purse import Purse, opened
 from tests.activities.writing import ASK, Bench, NewBench, transcribed
 from tests.fakes.scripted_model import ScriptedModel
 
@@ -21,8 +22,15 @@ NewMemo = Callable[..., Awaitable[MemoJob]]
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'voicekeep.db'}", starting_credits=150)
+def starting_credits() -> int:
+    """Of every user here."""
+    return 150
+
+
+@pytest.fixture
+async def database(tmp_path: Path, starting_credits: int) -> AsyncIterator[Database]:
+    address = f"sqlite:///{tmp_path / 'voicekeep.db'}"
+    database = Database(address, starting_credits=starting_credits)
     schema.jobs.metadata.create_all(database.engines[0])
     yield database
     await database.close()
@@ -104,3 +112,9 @@ def bench(database: Database, new_memo: NewMemo) -> NewBench:
         return made
 
     return build
+
+
+@pytest.fixture
+async def purse(database: Database) -> AsyncIterator[Purse]:
+    async with opened(database) as purse:
+        yield purse
