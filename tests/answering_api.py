@@ -2,6 +2,7 @@
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +14,7 @@ def event(seq: int, type: str = "progress", **data: Any) -> dict[str, Any]:  # n
     return {"seq": seq, "type": type, "at": AT.format(seq), **data}
 
 
-class AnsweringApi:
+class AnsweringApi(ABC):
     """Answers `POST` and `GET` by two methods; each list of events is one connection's worth."""
 
     def __init__(self) -> None:
@@ -28,11 +29,13 @@ class AnsweringApi:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server.server_port}"
 
+    @abstractmethod
     def posted(self, path: str) -> tuple[int, Any]:
-        raise NotImplementedError(path)
+        """Status and body for a `POST`, bytes as they are."""
 
+    @abstractmethod
     def read(self, path: str) -> tuple[int, Any]:
-        raise NotImplementedError(path)
+        """Status and body for a `GET` of anything but events."""
 
     def handler(self) -> type[BaseHTTPRequestHandler]:
         api = self

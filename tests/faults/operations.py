@@ -3,6 +3,7 @@
 Every operation has a user of its own, so one front serves any number of them.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -59,7 +60,7 @@ class CountingSender:
         return self._result
 
 
-class Operation:
+class Operation(ABC):
     """One operation of one user; ``recover`` is what happens after its process has died."""
 
     def __init__(self, front: Front) -> None:
@@ -69,19 +70,20 @@ class Operation:
         self.memos = MemoActivities(front.database, self.files)
 
     async def prepare(self) -> None:
-        """What is there before."""
+        """What is there before: nothing."""
+        return
 
+    @abstractmethod
     async def act(self) -> None:
         """Do it; raises Killed."""
-        raise NotImplementedError
 
     async def recover(self) -> None:
         """Do it again, as Temporal does."""
         await self.act()
 
+    @abstractmethod
     async def check(self) -> None:
         """It was done once."""
-        raise NotImplementedError
 
     async def listen(self) -> None:
         """Want webhooks."""
