@@ -12,7 +12,7 @@ from activities.liveness import alive
 from activities.ports import Database, Files, MediaTools, Transcriber
 from activities.vendor_call import VendorCall
 from contracts import wav
-from contracts.chunks import Chunk, join_at_seams
+from contracts.chunks import CHUNKS, Chunk, join_at_seams
 from contracts.costs import UNPRICED, Prices, Units
 from contracts.errors import NoSpeech, NotFound, ProviderBusy, ProviderFailure, ProviderOut
 from contracts.jobs import Step
@@ -38,9 +38,6 @@ would be ready no sooner than the last."""
 
 LONGEST_WAIT_SECONDS = 300.0
 """A vendor that wants to be left alone for longer is not waited for: the next tier serves."""
-
-CHUNKS = "chunks"
-"""Under this name, which is no tier's, the parts of a recording in chunks are kept."""
 
 
 @dataclass(frozen=True)

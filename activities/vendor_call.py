@@ -36,6 +36,7 @@ class VendorCall:
         self._database = database
         self._job = order.job
         self._tier = order.tier
+        self._overlap = 0.0 if order.chunk is None else order.chunk.lead_out
         self.number = number
         self._began = time.monotonic()
         self._prices = prices
@@ -113,12 +114,15 @@ class VendorCall:
             elif lives:
                 await tx.transcripts.save_part(job.job_id, job.user_id, name, part)
                 await self._end(tx, AttemptOutcome.SUCCEEDED)
+                data = {"from": part.start, "to": part.end, "seconds": self._seconds}
+                if self._overlap:
+                    data["overlap"] = self._overlap
                 await tx.jobs.advance(
                     job.job_id,
                     job.user_id,
                     Step.TRANSCRIBE,
                     tier=self._tier.name,
-                    data={"from": part.start, "to": part.end, "seconds": self._seconds},
+                    data=data,
                 )
         if not lives:
             raise _ended()

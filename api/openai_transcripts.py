@@ -1,11 +1,11 @@
 """A transcript in the shapes of OpenAI's API (types of openai 3.52, `types/audio/`)."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from string import ascii_uppercase
 from typing import Any, Final
 
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from api.shapes.openai_recordings import (
     Granularity,
@@ -39,9 +39,6 @@ _NOT_MEASURED: Final[Mapping[str, Any]] = {
 def answer_of(said: Transcript, asked: OpenAITranscription) -> Response:
     """The answer, in the form that was asked for."""
     form = asked.response_format
-    if asked.stream:
-        lines = _as_events(said, diarized=form is TranscriptionFormat.DIARIZED)
-        return StreamingResponse(lines, media_type=EVENTS)
     if form in _TEXTS:
         return _as_text(said, form)
     body: dict[str, Any] = {"text": said.text}
@@ -49,7 +46,8 @@ def answer_of(said: Transcript, asked: OpenAITranscription) -> Response:
         body = _verbose(said, asked.timestamp_granularities)
     elif form is TranscriptionFormat.DIARIZED:
         told = {"task": "transcribe", "duration": said.seconds}
-        body = told | body | {"segments": _turns(said)}
+        turns = [turn_of(each, number) for number, each in enumerate(said.utterances)]
+        body = told | body | {"segments": turns}
     return JSONResponse(body | {"usage": {"type": "duration", "seconds": said.seconds}})
 
 
@@ -98,31 +96,15 @@ def _verbose(said: Transcript, granularities: Sequence[Granularity]) -> dict[str
     return body
 
 
-def _turns(said: Transcript) -> list[dict[str, Any]]:
-    return [
-        {
-            "type": "transcript.text.segment",
-            "id": f"seg_{number}",
-            "text": each.text,
-            "speaker": _speaker(each.speaker),
-            **_times(each),
-        }
-        for number, each in enumerate(said.utterances)
-    ]
-
-
-def _as_events(said: Transcript, *, diarized: bool) -> Iterator[str]:
-    turns = _turns(said)
-    spoken = [turn for turn in turns if turn["text"].strip()]
-    for number, turn in enumerate(spoken):
-        delta = (" " if number else "") + turn["text"].strip()
-        yield event({"type": "transcript.text.delta", "delta": delta})
-        if diarized:
-            yield event(turn)
-    # A client of theirs knows tokens here, which are not counted.
-    usage = {"type": "tokens", "input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
-    seconds = {"seconds": said.seconds}
-    yield event({"type": "transcript.text.done", "text": said.text, "usage": usage | seconds})
+def turn_of(each: Utterance, number: int) -> dict[str, Any]:
+    """An utterance with who said it; ``number`` is its place from 0 on."""
+    return {
+        "type": "transcript.text.segment",
+        "id": f"seg_{number}",
+        "text": each.text,
+        "speaker": _speaker(each.speaker),
+        **_times(each),
+    }
 
 
 def _times(each: Utterance) -> dict[str, float]:

@@ -17,6 +17,10 @@ SAME_WORD_MS: Final = 400
 """Two recognisers, or one twice, may place a word so far apart."""
 
 
+CHUNKS: Final = "chunks"
+"""Under this name, which is no tier's, the parts of a recording in chunks are kept."""
+
+
 class Chunk(Value):
     """A stretch of a recording that is transcribed by itself; all in seconds.
 

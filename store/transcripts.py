@@ -44,6 +44,7 @@ _PARTS: Final = (
         transcript_parts.c.job_id == bindparam("own_id"),
         transcript_parts.c.user_id == bindparam("own_user"),
         transcript_parts.c.tier == bindparam("own_tier"),
+        transcript_parts.c.start_seconds >= bindparam("own_start"),
     )
     .order_by(transcript_parts.c.start_seconds)
 )
@@ -118,9 +119,16 @@ class Transcripts:
             raise NotFound
         return recorded
 
-    async def parts(self, job_id: str, user_id: str, tier: str) -> Sequence[TranscriptPart]:
-        """The parts an earlier attempt of this tier left, in order."""
-        rows = await self._session.rows(_PARTS, {**_own(job_id, user_id), "own_tier": tier})
+    async def parts(
+        self, job_id: str, user_id: str, tier: str, *, start: float = 0.0
+    ) -> Sequence[TranscriptPart]:
+        """The parts an earlier attempt of this tier left, in order.
+
+        Args:
+            start: seconds; parts that begin before it are left out.
+        """
+        own = {**_own(job_id, user_id), "own_tier": tier, "own_start": start}
+        rows = await self._session.rows(_PARTS, own)
         return [
             TranscriptPart(
                 start=row.start_seconds,

@@ -1,17 +1,22 @@
 """OpenAI's API for recordings that are transcribed, over memos and their jobs."""
 
+from collections.abc import AsyncGenerator
+
 from fastapi import Request
 from starlette.responses import Response
 
 from api.admission import CurrentUser, user_router
 from api.dependencies import Needs
+from api.errors import openai_event
 from api.idempotency import Claimed
 from api.job_wait import unless_gone
+from api.live_response import LiveResponse
 from api.openai_errors import PREFIX
 from api.openai_recordings import answers, begun, form_of, read, said
+from api.openai_transcript_stream import LiveTranscript
 from api.openai_transcripts import EVENTS, answer_of
 from api.routes.memos import AcceptLanguage, first_language
-from api.shapes.openai_recordings import OpenAITranscript, OpenAITranscription
+from api.shapes.openai_recordings import OpenAITranscript, OpenAITranscription, TranscriptionFormat
 from api.upload import receive
 from contracts.api_keys import MEMOS
 
@@ -38,6 +43,9 @@ async def create_openai_transcription(
     Behind it is a memo like any other, listed, charged and transcribed once. The same file asked
     for again within 24 hours in the same languages, or with the same `Idempotency-Key`, finds that
     memo: a client that hung up loses nothing, and another form of the answer costs nothing.
+
+    With `stream` the text comes as it is heard, where it is heard in parts: a recording in chunks,
+    each when the next one is there. After the first event an `error` event says what goes wrong.
     """
     async with receive(
         request, needs, user.id, lambda form: read(form, OpenAITranscription).options()
@@ -45,4 +53,23 @@ async def create_openai_transcription(
         asked, language = read(upload.form, OpenAITranscription), first_language(accept_language)
         started = await begun(needs, user.id, asked, upload, claim=claim, language=language)
     job_id, seconds = str(started.answer["jobId"]), needs.settings.limits.openai_wait_seconds
+    if asked.stream:
+        diarized = asked.response_format is TranscriptionFormat.DIARIZED
+        events = LiveTranscript(needs, job_id, user.id, diarized=diarized).events()
+        first = await unless_gone(request, _first(events))
+        pause = needs.settings.speech.pause_seconds
+        return LiveResponse(
+            _whole(first, events), events.aclose, media_type=EVENTS, pause=pause, told=openai_event
+        )
     return answer_of(await unless_gone(request, said(needs, job_id, user.id, seconds)), asked)
+
+
+async def _first(events: AsyncGenerator[bytes, None]) -> bytes:
+    """What goes wrong before it is there is told by a status."""
+    return await anext(events)
+
+
+async def _whole(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    yield first
+    async for line in rest:
+        yield line

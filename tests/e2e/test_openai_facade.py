@@ -25,6 +25,8 @@ from tests.site import Site
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
 SECONDS: Final = 7
+CHUNKS: Final = 3
+"""Of a minute, each of at most 31 s: what fits into the 1 MB that the vendor takes here."""
 FORMATS: Final[dict[Literal["mp3", "opus", "aac", "flac", "wav", "pcm"], bytes]] = {
     "mp3": b"ID3",
     "opus": b"OggS",
@@ -70,7 +72,9 @@ async def stage(
         "TEMPORAL_ADDRESS": environment.client.service_client.config.target_host,
     }
     async with (
-        site.working(SPEECH_TIERS="openai", LANGUAGE_MODEL_TIERS="openai"),
+        site.working(
+            SPEECH_TIERS="openai", LANGUAGE_MODEL_TIERS="openai", OPENAI_TRANSCRIPTION_MAX_MB=1
+        ),
         served(folder, temporal=True, **settings) as (front, url),
     ):
         body = {"name": "n", "scopes": ["speech", "memos:write"]}
@@ -176,6 +180,26 @@ async def test_a_transcription_is_streamed(stage: Stage) -> None:
     assert deltas == text_of(SECONDS)
     assert events[-1].type == "transcript.text.done"
     assert events[-1].text == deltas
+
+
+async def test_a_long_recording_is_streamed_while_its_last_chunk_is_still_being_heard(
+    stage: Stage,
+) -> None:
+    before, file = stage.calls("transcriptions"), stage.recording(60)
+    stage.vendor.fault(hang=True, call="audio/transcriptions", smaller=600_000)
+    create = stage.client.audio.transcriptions.create
+    stream = await create(model="whisper-1", file=file, stream=True)
+    first = await anext(stream)
+    assert first.type == "transcript.text.delta"
+    assert not stage.vendor.faults, "the last chunk is held back"
+    stage.vendor.release()
+    *rest, done = [event async for event in stream]
+    assert done.type == "transcript.text.done"
+    deltas = [event.delta for event in (first, *rest) if event.type == "transcript.text.delta"]
+    assert len(deltas) > 1
+    assert "".join(deltas) == done.text
+    assert stage.calls("transcriptions") == before + CHUNKS
+    assert (await create(model="whisper-1", file=file)).text == done.text
 
 
 async def test_who_hangs_up_and_asks_again_finds_the_same_job(stage: Stage) -> None:

@@ -51,6 +51,7 @@ class Fault(BaseModel):
         times: with how many calls.
         call: regular expression found in ``METHOD /path`` of the calls that are meant; none means
             the next ones, whatever they are.
+        smaller: only calls whose bodies have fewer bytes than this are meant.
         undone: the vendor does nothing; else it has done its work, and its answer is lost.
         latency: seconds before anything else happens.
         status: answered instead of the vendor's answer, with ``headers`` and ``body``.
@@ -68,6 +69,7 @@ class Fault(BaseModel):
 
     times: int = 1
     call: str | None = None
+    smaller: int | None = None
     undone: bool = False
     latency: float = 0.0
     status: int | None = None
@@ -83,6 +85,8 @@ class Fault(BaseModel):
     hang: bool = False
 
     def fits(self, request: Request) -> bool:
+        if self.smaller is not None and len(request.body) >= self.smaller:
+            return False
         return self.call is None or bool(re.search(self.call, f"{request.method} {request.path}"))
 
     def changed(self, response: Response) -> Response:
