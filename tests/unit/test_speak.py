@@ -13,6 +13,7 @@ from cli import voicekeep as commands
 from contracts.errors import NotFound, Rejected, Unavailable
 from contracts.speech import MAX_SPEED, MIN_SPEED, SpeechFormat
 from runtime.send_progress import shown
+from runtime.settings import load
 from runtime.speak import Spoken, Wish, form_of, speak
 from runtime.speak_report import as_json, as_text
 from runtime.target import Target
@@ -235,6 +236,14 @@ def test_a_wrong_option_of_speak_is_said_before_anything_is_asked(
 ) -> None:
     done = CliRunner().invoke(commands, ["speak", *arguments], input=stdin)
     assert (done.exit_code, says in done.output) == (2, True)
+
+
+def test_the_sample_ends_with_what_else_may_be_tried(tmp_path: Path) -> None:
+    said = " ".join(client_commands.what_next(load(None, DATA_DIR=tmp_path), "http://api").split())
+    assert f'voicekeep speak "Seven ships." --data {tmp_path}' in said
+    assert "http://api/v1 with the key of" in said
+    usual = client_commands.what_next(load(None, DATA_DIR=Path(".voicekeep")), "http://api")
+    assert "--data" not in usual
 
 
 def test_a_person_sees_how_many_parts_are_spoken() -> None:
