@@ -5,6 +5,7 @@ from typing import Self
 
 from activities import bills
 from activities.ports import Database, Transaction
+from contracts import ids
 from contracts.costs import Bill, Metered, Prices, Units, after_failure
 from contracts.errors import Conflict, Failure
 from contracts.jobs import Step
@@ -29,6 +30,9 @@ class SpeechCall:
         self._prices = prices
         self._sent = Units(characters=len(text))
         self._told = self._sent
+        self._answered = False
+        part_hash = order.voice.part_hash(text)
+        self._key = ids.part_key(order.job.user_id, order.job.file_id, part_hash)
         self._number = 0
         self._began = time.monotonic()
         self.tries = tries
@@ -58,6 +62,7 @@ class SpeechCall:
     def answered(self, units: Units) -> None:
         """Take note of what the vendor says it took."""
         self._told = units.over(self._sent)
+        self._answered = True
 
     async def kept(self, scope: str, part: KeptPart) -> None:
         """Keep part and attempt together.
@@ -89,11 +94,18 @@ class SpeechCall:
         """Write the failure's code and sentence."""
         async with self._database.write() as tx:
             await self._end(tx, AttemptOutcome.FAILED, failure)
+            await self._nothing_stored(tx)
 
     async def cancelled(self) -> None:
         """The job was cancelled, or this worker is being stopped."""
         async with self._database.write() as tx:
             await self._end(tx, AttemptOutcome.CANCELLED)
+            await self._nothing_stored(tx)
+
+    async def _nothing_stored(self, tx: Transaction) -> None:
+        """Forget the file that was announced; one that may be there is left to the sweep."""
+        if not self._answered and not self.tries.lost:
+            await tx.media.remove(self._key, self._job.user_id)
 
     @property
     def _seconds(self) -> float:

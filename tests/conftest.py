@@ -23,7 +23,7 @@ def own_logs() -> Iterator[None]:
 
 
 def pytest_report_header() -> str:
-    """Which tenth of the fault matrix of memos runs."""
+    """Which part of the fault matrices runs."""
     return f"fault matrix: FAULT_SEED={seed()}"
 
 

@@ -10,7 +10,14 @@ from temporalio.testing import ActivityEnvironment
 from activities.speech import SpeechActivities, SpeechRules
 from activities.transcription import TierBounds
 from contracts import ids
-from contracts.errors import Conflict, InsufficientCredits, NotFound, ProviderBusy
+from contracts.audio import MediaKind
+from contracts.errors import (
+    Conflict,
+    InsufficientCredits,
+    NotFound,
+    ProviderBusy,
+    ProviderFailure,
+)
 from contracts.jobs import JobState, Step
 from contracts.speech import (
     SAMPLE_BYTES,
@@ -160,6 +167,24 @@ async def test_an_engine_that_is_busy_is_asked_again_and_then_given_up(reading: 
         await reading.speak(plan, 0)
     assert not isinstance(raised.value, ProviderBusy)
     assert await reading.outcomes() == [AttemptOutcome.FAILED] * 2
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_call_without_an_answer_leaves_no_file_announced_unless_one_may_be_there(
+    reading: Reading, lost: bool
+) -> None:
+    plan, job = await reading.plan(), reading.job
+    if lost:  # by a worker that may have stored its answer
+        async with reading.database.write() as tx:
+            await tx.attempts.begin(
+                job.job_id, job.user_id, "tier", "scripted", 1, chunk=0, step=Step.SPEAK
+            )
+    reading.speaker.faults = [ProviderBusy("busy")]
+    with pytest.raises(ProviderFailure):
+        await reading.speak(plan, 0)
+    async with reading.database.read() as tx:
+        announced = await tx.media.of_job(job.job_id, job.user_id, MediaKind.WORK)
+    assert len(announced) == lost
 
 
 async def test_no_engine_is_asked_for_a_text_that_was_deleted(reading: Reading) -> None:

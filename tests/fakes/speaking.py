@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from functools import lru_cache
 from typing import Final
 
 from providers.espeak import EspeakVoice, SpokenHere, speak
@@ -19,6 +20,7 @@ async def said(
     return await asyncio.to_thread(_said, text, f"{name}{voice}", round(WORDS_A_MINUTE * speed))
 
 
+@lru_cache(maxsize=16)
 def _said(text: str, voice: str, words_a_minute: int) -> SpokenHere:
     with _ONE_AT_A_TIME:
         return speak(text, EspeakVoice(voice, words_a_minute))

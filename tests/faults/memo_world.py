@@ -164,13 +164,14 @@ class Ground(NamedTuple):
 
 
 @asynccontextmanager
-async def media_worker(ground: Ground) -> AsyncIterator[None]:
-    """Serves the queue of conversions for every memo."""
+async def media_worker(site: Site, engines: Engines) -> AsyncIterator[None]:
+    """Serves the queue of conversions for every job."""
     async with AsyncExitStack() as stack:
-        settings = ground.site.settings()
-        jobs = TemporalJobs(ground.client)
-        steps = await worker.assemble(settings, ground.site.database, jobs, stack, ground.engines)
-        await stack.enter_async_context(worker.worker(settings, ground.client, queues.MEDIA, steps))
+        settings = site.settings()
+        steps = await worker.assemble(
+            settings, site.database, TemporalJobs(site.client), stack, engines
+        )
+        await stack.enter_async_context(worker.worker(settings, site.client, queues.MEDIA, steps))
         yield
 
 
@@ -329,9 +330,9 @@ class World:
             if re.search(column.call, f"{call['method']} {call['path']}")
         ]
         return Seen(
-            attempts=tuple(_told(each) for each in attempts if each.step == Step.TRANSCRIBE),
+            attempts=tuple(told_of(each) for each in attempts if each.step == Step.TRANSCRIBE),
             end=end,
-            headline=tuple(_told(each) for each in attempts if each.step == Step.HEADLINE),
+            headline=tuple(told_of(each) for each in attempts if each.step == Step.HEADLINE),
             calls=len(calls),
             asked=tuple(ground.delays.of[job.job_id]),
             credits=(paid.charged, balance.held, balance.total_spent),
@@ -340,7 +341,7 @@ class World:
         )
 
 
-def _told(attempt: Attempt) -> str:
+def told_of(attempt: Attempt) -> str:
     """``tier``, ``tier=code``, or ``tier=?`` of one that has no end."""
     if attempt.outcome is None:
         return f"{attempt.tier}=?"

@@ -94,7 +94,7 @@ async def seen(
         stack.push_async_callback(pool.aclose)
         audio = recordings(folder)
         ground = Ground(skipping.client, site, engines, pool, azurite, audio, delays)
-        await stack.enter_async_context(media_worker(ground))
+        await stack.enter_async_context(media_worker(site, engines))
         with capture_logs() as logs:
             found = await asyncio.gather(*(one(ground, cell) for cell in wanted))
         said = str(logs).lower()
