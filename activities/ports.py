@@ -9,11 +9,11 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from activities.attempt_ports import Attempts
 from activities.fetch_ports import Addresses
 from activities.notification_ports import Notifications
 from activities.outside_ports import Outside, VendorJobs
 from activities.row_ports import (
-    Attempts,
     Blueprints,
     Credits,
     Jobs,
