@@ -109,7 +109,7 @@ class GeminiClient:
         """Wait for a call within the bound; what it raises is raised as ours."""
         from google.genai.errors import APIError  # noqa: PLC0415 - 0.7 s of a worker with this tier
 
-        from providers.sdk_client import without_answer  # noqa: PLC0415 - as above
+        from providers.sdk_client import meaning  # noqa: PLC0415 - as above
 
         try:
             async with asyncio.timeout(self._timeout):
@@ -117,9 +117,7 @@ class GeminiClient:
         except APIError as error:
             raise refusal(error) from None
         except Exception as error:
-            failure = without_answer(PROVIDER, self._timeout, error)
-            if failure is None and isinstance(error, failures.MALFORMED):
-                failure = failures.unreadable(PROVIDER)
+            failure = meaning(PROVIDER, self._timeout, error)
             if failure is None:
                 raise
             raise failure from None

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from contracts.errors import ProviderFailure
-from providers import failures
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
@@ -77,7 +76,7 @@ class OpenAIConnection:
         client = await self._connected()
         import openai  # noqa: PLC0415 - as the module says
 
-        from providers.sdk_client import without_answer  # noqa: PLC0415 - likewise
+        from providers.sdk_client import meaning  # noqa: PLC0415 - likewise
 
         provider = self._server.provider
         try:
@@ -86,9 +85,7 @@ class OpenAIConnection:
         except openai.APIStatusError as error:
             raise refusal(error) from None
         except Exception as error:
-            failure = without_answer(provider, self._timeout, error)
-            if failure is None and isinstance(error, (openai.OpenAIError, *failures.MALFORMED)):
-                failure = failures.unreadable(provider)
+            failure = meaning(provider, self._timeout, error, openai.OpenAIError)
             if failure is None:
                 raise
             raise failure from None

@@ -76,13 +76,27 @@ class SdkClient(httpx2.AsyncClient):
         return bytes(body)
 
 
-def without_answer(provider: str, seconds: float, error: BaseException) -> ProviderFailure | None:
-    """The failure behind an exception that is no answer of the vendor; none when it is one.
-
-    A library wraps what the client raises, so its causes are looked through.
+def meaning(
+    provider: str, seconds: float, error: Exception, *unreadable: type[Exception]
+) -> ProviderFailure | None:
+    """What an exception of a vendor's library means that is no status; none: it is a fault of ours.
 
     Args:
         seconds: bound of the whole call.
+        unreadable: what the library raises for an answer it cannot read, beside
+            ``failures.MALFORMED``.
+    """
+    if (failure := _without_answer(provider, seconds, error)) is not None:
+        return failure
+    if isinstance(error, (*failures.MALFORMED, *unreadable)):
+        return failures.unreadable(provider)
+    return None
+
+
+def _without_answer(provider: str, seconds: float, error: BaseException) -> ProviderFailure | None:
+    """The failure behind an exception that is no answer of the vendor; none when it is one.
+
+    A library wraps what the client raises, so its causes are looked through.
     """
     cause: BaseException | None = error
     while cause is not None:
