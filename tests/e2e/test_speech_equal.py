@@ -93,8 +93,8 @@ async def stage(
     await upgrade(f"sqlite:///{folder / 'voicekeep.db'}")
     await vendor.start()
     site = Site(environment.client, folder, vendor)
+    own: dict[str, Any] = {"SPEECH_TIERS": "openai"} | settings
     given: dict[str, Any] = {
-        "SPEECH_TIERS": "openai",
         "OPENAI_BASE_URL": vendor.base_url,
         "OPENAI_API_KEY": "test",
         "OPENAI_API_WAIT_SECONDS": 60,
@@ -103,8 +103,8 @@ async def stage(
     }
     limits = httpx.Limits(max_connections=CONNECTIONS)
     async with (
-        site.working(SPEECH_TIERS="openai", **settings),
-        served(folder, temporal=True, **given, **settings) as (front, url),
+        site.working(**own),
+        served(folder, temporal=True, **given, **own) as (front, url),
         httpx.AsyncClient(base_url=url, limits=limits, timeout=120) as http,
     ):
         yield Stage(site, front, http)

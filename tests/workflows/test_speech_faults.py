@@ -30,7 +30,7 @@ from tests.site import Site
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 AT_ONCE: Final = 12
-SHARE: Final = 0.05
+SHARE: Final = 0.03
 SHORTEST_BACKOFF: Final = 2.0
 """Seconds; the default of TIER_BACKOFF_SECONDS."""
 UNTOLD: Final = (PLANTED, KEYS, "harbour", "clocks of the town", "planted")
