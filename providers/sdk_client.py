@@ -15,6 +15,9 @@ from providers import failures
 CONNECT_SECONDS: Final = 10.0
 MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 """Of a model's answer; the longest there are have less than a twentieth of it."""
+CONNECTIONS: Final = 1000
+CONNECTIONS_KEPT: Final = 100
+"""As OpenAI's library has them: how many calls are made at once is for others to bound."""
 
 _DECODED: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
@@ -38,6 +41,9 @@ class SdkClient(httpx2.AsyncClient):
         super().__init__(
             timeout=httpx2.Timeout(timeout, connect=min(connect_seconds, timeout)),
             follow_redirects=False,
+            limits=httpx2.Limits(
+                max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS_KEPT
+            ),
         )
         self._max_bytes = max_bytes
 
