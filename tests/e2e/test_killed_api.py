@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -33,7 +33,9 @@ class Front(Site):
 
     user = str(uuid.uuid4())
 
-    async def open(self, environment: WorkflowEnvironment, when: str) -> None:
+    async def open(
+        self, environment: WorkflowEnvironment, when: str, settings: Mapping[str, str]
+    ) -> None:
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         token = EmbeddedIssuer.open(self.folder).sign(self.user)
@@ -46,6 +48,7 @@ class Front(Site):
             "DATA_DIR": str(self.folder),
             "EMBEDDED_ISSUER": "true",
             "TEMPORAL_ADDRESS": environment.client.service_client.config.target_host,
+            **settings,
         }
         self._process = await self._begin()
 
@@ -92,14 +95,17 @@ class Front(Site):
 
 
 @asynccontextmanager
-async def front(environment: WorkflowEnvironment, folder: Path, when: str) -> AsyncIterator[Front]:
+async def front(
+    environment: WorkflowEnvironment, folder: Path, when: str, **settings: str
+) -> AsyncIterator[Front]:
+    """Settings are for API and worker."""
     vendor = FakeOpenAI()
     await vendor.start()
     await upgrade(f"sqlite:///{folder / 'voicekeep.db'}")
     site = Front(environment.client, folder, vendor)
-    await site.open(environment, when)
+    await site.open(environment, when, settings)
     try:
-        async with site.working():
+        async with site.working(**settings):
             yield site
     finally:
         await site.close()

@@ -153,22 +153,6 @@ async def test_a_worker_killed_between_part_7_and_part_8_buys_none_again(site: M
     assert await site.broken() == []
 
 
-@pytest.mark.parametrize("when", ["inside", "after"])
-@pytest.mark.parametrize("step", ["plan_speech", "join_speech"])
-async def test_a_worker_that_dies_once_leaves_one_file_and_one_charge(
-    site: Mortal, step: str, when: str
-) -> None:
-    job = await ordered(site, SHORT, price=2)
-    async with site.worker(step, when):
-        result = await asyncio.wait_for((await start(site, job)).result(), 100)
-    assert (site.deaths, bought(site), result.state) == (1, 1, JobState.COMPLETED)
-    async with site.database.read() as tx:
-        balance = await tx.credits.balance(job.user_id)
-    assert (balance.credits, balance.held) == (148, 0)
-    assert (await file_of(site, job)).state is SpeechState.READY
-    assert await site.broken() == []
-
-
 async def test_a_tier_that_fails_in_one_part_gives_way_in_all_of_them(site: Mortal) -> None:
     job = await ordered(site, paragraphs(3))  # its language is found out
     site.vendor.fault(status=400, times=1, undone=True, call="audio/speech")
