@@ -72,13 +72,15 @@ def unpack(archive: Path, into: Path, names: Callable[[str], str | None]) -> Non
         names: the path a member gets there; none for one that is left out.
 
     Raises:
-        NotFetched: a member cannot be read.
+        NotFetched: a member cannot be read, or would not be below the folder.
     """
     with tarfile.open(archive) as tar:
         for member in tar:
             name = names(member.name)
-            if name is None or ".." in name or not member.isfile():
+            if name is None or not member.isfile():
                 continue
+            if name.startswith("/") or ".." in name.split("/"):
+                raise NotFetched(f"{member.name} would be written elsewhere")
             content = tar.extractfile(member)
             if content is None:
                 raise NotFetched(f"{member.name} cannot be read")
