@@ -56,6 +56,45 @@ def test_whatever_is_written_nothing_is_lost_and_no_grapheme_is_divided(
         assert at in whole
 
 
+WORDS = (
+    *("Straße", "it's", "well-known", "naïve", "café", "e.g.", "user@example.org", "O’Neill"),
+    *("Здравствуйте", "мир", "Ελληνικά", "λόγος", "שָׁלוֹם", "עולם", "مُحَمَّد", "العربية"),
+    *("क्षत्रिय", "हिन्दी", "தமிழ்", "বাংলা", "ქართული", "한국어", "안녕하세요", "አማርኛ"),
+    *(f"{FAMILY}", "👍🏽", "🏳️‍🌈", "well,", "end.", "why?", "(so)", "«oui»", "—", "ﷺ"),
+)
+NUMBERS = (
+    *("1,234,567.89", "1.234.567,89", "1 000 000", "12 345,60", "10:30", "3.50", "2026-11-21"),
+    *("١٢٣٫٤٥", "१२३४", "1’000’000", "50%", "192.168.0.1", "+49 30 901820"),  # noqa: RUF001
+)
+SPACELESS = ("コンピューター", "テレビ", "ＡＢＣ", "Python", "1,234.5")  # noqa: RUF001 - full width
+
+
+@given(
+    st.lists(
+        st.sampled_from(WORDS) | st.sampled_from(NUMBERS).map(lambda number: f"{number} of"),
+        min_size=20,
+        max_size=120,
+    ),
+    st.integers(100, 300),
+)
+def test_no_word_and_no_number_of_any_script_is_divided(said: list[str], limit: int) -> None:
+    text = normalised(" ".join(["so", *said]))
+    found = parts(text, limit)
+    assert all(len(part) <= limit for part in found)
+    assert " ".join(found).split() == text.split()
+    for number in NUMBERS:
+        assert sum(part.count(number) for part in found) == text.count(number)
+
+
+@given(st.lists(st.sampled_from(SPACELESS), min_size=20, max_size=80), st.integers(100, 300))
+def test_no_word_is_divided_where_no_space_stands_between_them(said: list[str], limit: int) -> None:
+    text = normalised("の".join(said))
+    found = parts(text, limit)
+    assert "".join(found) == text
+    for word in map(normalised, SPACELESS):
+        assert sum(part.count(word) for part in found) == text.count(word)
+
+
 @given(st.text(max_size=500))
 def test_a_normalised_text_stays_as_it_is(raw: str) -> None:
     try:
