@@ -122,6 +122,7 @@ async def examine(settings: Settings, outside: Mapping[str, Probe]) -> Report:
         "payload keys": lambda: _payload_keys(settings),
         "outgoing calls": lambda: _egress(settings.egress),
         "openai": lambda: _openai(settings),
+        "own tokens": lambda: _own_tokens(settings),
     }
     return Report(
         checks=tuple(await asyncio.gather(*(_check(name, p) for name, p in probes.items())))
@@ -275,6 +276,15 @@ async def _openai(settings: Settings) -> str:
     if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         raise Unavailable(f"{base} refuses the key: check OPENAI_API_KEY")
     return f"{base}, model {wanted.openai_transcription_model}"
+
+
+async def _own_tokens(settings: Settings) -> str:
+    closed = settings.own_tokens_closed
+    if closed is not None:
+        raise NotInUse(f"texts with an openai_token are refused: {closed}")
+    server = settings.speech_setup.openai_url or "OpenAI"
+    key = "SESSION_KEY" if settings.sign_in.session_key else "the key of the data folder"
+    return f"users' own speak at {server}, sealed with {key}: the worker needs the same"
 
 
 def _outside() -> httpx.AsyncClient:

@@ -75,6 +75,7 @@ async def test_a_new_folder_needs_no_mending_and_every_part_has_its_line(tmp_pat
         "payload keys",
         "outgoing calls",
         "openai",
+        "own tokens",
     ]
     assert len(report.as_text().splitlines()) == len(report.checks)
 
@@ -173,6 +174,16 @@ async def test_a_vendor_that_is_away_names_the_setting(tmp_path: Path) -> None:
     found = await look(tmp_path, "openai", OPENAI_BASE_URL="http://127.0.0.1:1/v1")
     assert found.level is Level.BAD
     assert "check OPENAI_BASE_URL" in found.line
+
+
+async def test_users_own_tokens_are_a_note_that_says_why_or_tell_where_they_speak(
+    tmp_path: Path,
+) -> None:
+    off = await look(tmp_path, "own tokens", SESSION_KEY=KEY)
+    assert (off.level, "TOKEN_SIGN_IN" in off.line) == (Level.NOTE, True)
+    found = await look(tmp_path, "own tokens", TOKEN_SIGN_IN=True, SESSION_KEY=KEY)
+    assert (found.level, KEY in found.line) == (Level.OK, False)
+    assert "at OpenAI, sealed with SESSION_KEY" in found.line
 
 
 async def test_a_tier_that_is_asked_for_without_its_key_is_to_be_mended(
