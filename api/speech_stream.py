@@ -21,7 +21,7 @@ from store.speech_tables import EVERYBODY
 
 T = TypeVar("T")
 
-LOOK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 2.0
 """How often parts are looked for that no event of this job tells: another job had them spoken."""
 
 _AHEAD: Final = 16
@@ -113,13 +113,13 @@ class SpokenText:
             await self._wake()
             if self._progress.over:
                 return False
-            await self._look_who_speaks()
             if not self._progress.voices:
                 continue
             self._spoken = self._progress.turn
             self._division = await self._divided(self._progress.voices[self._spoken.number])
             if await self._look(self._division, 0) is None:
                 continue
+            await self._look_who_speaks()
             self._audio = self._encoded(self._division)
             try:
                 self._first = await anext(self._audio, None)

@@ -9,7 +9,7 @@ import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from temporalio.testing import WorkflowEnvironment
 
 from contracts.speech import BYTES_PER_SECOND, SAMPLE_RATE, SpeechFormat
 from store.migrations import upgrade
-from tests.api.front import Front
+from tests.api.front import Front, User
 from tests.api.sockets import served
 from tests.e2e.production import free_ports
 from tests.fakes.http_wire import Request, Response, json_response
@@ -72,7 +72,7 @@ class Stage:
     front: Front
     site: Site
     folder: Path
-    headers: dict[str, str] = field(default_factory=dict)
+    user: User
 
     def asked(self, text: str, form: SpeechFormat, **fields: Any) -> Any:
         """The client's own way to take an answer as it comes."""
@@ -115,11 +115,11 @@ async def stage(
         served(folder, temporal=True, **settings) as (front, url),
     ):
         body = {"name": "n", "scopes": ["speech"]}
-        drawn = await front.ask("POST", "api-keys", front.user(), json=body)
+        user = front.user()
+        drawn = await front.ask("POST", "api-keys", user, json=body)
         key = drawn.json()["key"]
         async with AsyncOpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0) as client:
-            headers = {"Authorization": f"Bearer {key}"}
-            yield Stage(client, vendor, front, site, folder, headers)
+            yield Stage(client, vendor, front, site, folder, user)
     broken = await site.broken()
     await site.close()
     assert broken == []
@@ -263,12 +263,21 @@ async def test_a_file_that_is_deleted_while_it_is_heard_ends_the_answer_short(
     async with stage.asked(text, SpeechFormat.FLAC) as answer:
         chunks = answer.iter_bytes()
         assert await anext(chunks)
-        page = await stage.front.ask("GET", "speech", headers=stage.headers)
-        newest = page.json()["speech"][0]["id"]
-        gone = await stage.front.ask("DELETE", f"speech/{newest}", headers=stage.headers)
+        page = await stage.front.ask("GET", "speech", stage.user)
+        newest = page.json()["speech"][0]
+        gone = await stage.front.ask("DELETE", f"speech/{newest['id']}", stage.user)
         assert gone.is_success, gone.text
         with pytest.raises(httpx2.RemoteProtocolError):
             [chunk async for chunk in chunks]
+    while await under_way(stage, newest["jobId"]):
+        await asyncio.sleep(0.1)
+
+
+async def under_way(stage: Stage, job_id: str) -> int:
+    """Calls of vendors that have not ended."""
+    async with stage.site.database.read() as tx:
+        attempts = await tx.attempts.list(job_id, stage.user.id)
+    return sum(each.outcome is None for each in attempts)
 
 
 @pytest.mark.slow
