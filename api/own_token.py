@@ -75,5 +75,5 @@ class OwnToken:
             Conflict: it was not proven: there was a file or a job, and now there is none.
         """
         if self._proven is None:
-            raise Conflict("The text was deleted in this very moment", retry_after=1)
+            raise Conflict("What there was of this text has just ended: ask again", retry_after=1)
         await tx.secrets.keep(job_id, user_id, self._proven.sealed(self._token, job_id))
