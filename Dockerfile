@@ -14,7 +14,7 @@ RUN python -m venv --without-pip /opt/voicekeep \
       --require-hashes -r deploy/requirements.lock \
  && python -m pip install --require-hashes -r deploy/build.lock
 
-COPY pyproject.toml LICENSE worker.py engines.py provider_checks.py accounts.py ledger_commands.py webhook_commands.py client_commands.py cli.py ./
+COPY pyproject.toml LICENSE worker.py engines.py cli.py ./
 COPY contracts contracts
 COPY activities activities
 COPY workflows workflows
@@ -22,6 +22,7 @@ COPY providers providers
 COPY store store
 COPY runtime runtime
 COPY api api
+COPY commands commands
 RUN python -m pip wheel --no-build-isolation --no-deps --wheel-dir /wheels . \
  && python -m pip --python /opt/voicekeep/bin/python install --no-deps --no-index /wheels/*.whl \
  && /opt/voicekeep/bin/python -m compileall -q /opt/voicekeep

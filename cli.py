@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from accounts import (
-    GROUPS,
-    credits_probe,
-    data_option,
-    json_option,
-    migrated,
-    settings_of,
-)
-from client_commands import send, speak
-from ledger_commands import group as ledger
-from webhook_commands import webhooks
+from commands.client import send, speak
+from commands.credits import credits, credits_probe  # noqa: A004 - the command's name
+from commands.installation import data_option, json_option, migrated, settings_of
+from commands.keys import keys
+from commands.notify import notify
+from commands.usage import usage
+from commands.webhooks import webhooks
 
 if TYPE_CHECKING:
     from runtime.doctor import Probe, Verdict
@@ -65,8 +61,7 @@ def voicekeep() -> None:
     """Durable voice jobs: every memo is one Temporal workflow."""
 
 
-# Those of `ledger_commands.py` hang in the group of credits.
-for command in (*GROUPS, ledger, webhooks, send, speak):
+for command in (credits, keys, notify, usage, webhooks, send, speak):
     voicekeep.add_command(command)
 
 
@@ -245,8 +240,8 @@ def check(  # noqa: PLR0917 - options, one each
     """Ask each configured tier, or those named, and print what it heard or said."""
     import asyncio
 
+    from commands.provider_checks import try_tiers, try_voices
     from contracts.speech import SpeechOrder
-    from provider_checks import try_tiers, try_voices
     from providers.openai_models import announced
 
     settings = settings_of(data)
@@ -343,7 +338,7 @@ def outside_probes(settings: "Settings") -> "dict[str, Probe]":
             return await elsewhere.examine()
 
     async def speech() -> str:
-        from provider_checks import speech_probe
+        from commands.provider_checks import speech_probe
 
         return await speech_probe(settings)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from commands.provider_checks import speech_probe, try_voices
 from contracts.errors import Unavailable
 from contracts.speech import SpeechOrder
-from provider_checks import speech_probe, try_voices
 from runtime.doctor import NotInUse
 from runtime.settings import load
 from tests.embedded import voicekeep

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-import accounts
+from commands.notify import notify as command
 from store.migrations import upgrade
 from tests.fakes.mail_server import MailServer
 
@@ -20,7 +20,7 @@ async def data(tmp_path: Path) -> Path:
 async def notify(data: Path, to: str, **environment: str) -> Result:
     arguments = ["test", "--data", str(data), "--to", to]
     invoke = CliRunner(env={"ENV_FILE": "", **environment}).invoke
-    return await asyncio.to_thread(invoke, accounts.notify, arguments)
+    return await asyncio.to_thread(invoke, command, arguments)
 
 
 async def test_a_mail_goes_out_and_its_fate_is_told(data: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import client_commands
 from cli import voicekeep as commands
+from commands import client
 from contracts.errors import NotFound, Rejected, Unavailable
 from contracts.speech import MAX_SPEED, MIN_SPEED, SpeechFormat
 from runtime.send_progress import shown
@@ -215,8 +215,8 @@ def test_the_format_is_what_was_said_else_what_the_name_ends_in(
 
 
 def test_the_options_offer_what_the_contract_knows() -> None:
-    assert tuple(SpeechFormat) == client_commands.FORMS
-    assert (client_commands.SPEED.min, client_commands.SPEED.max) == (MIN_SPEED, MAX_SPEED)
+    assert tuple(SpeechFormat) == client.FORMS
+    assert (client.SPEED.min, client.SPEED.max) == (MIN_SPEED, MAX_SPEED)
 
 
 @pytest.mark.parametrize(
@@ -239,10 +239,10 @@ def test_a_wrong_option_of_speak_is_said_before_anything_is_asked(
 
 
 def test_the_sample_ends_with_what_else_may_be_tried(tmp_path: Path) -> None:
-    said = " ".join(client_commands.what_next(load(None, DATA_DIR=tmp_path), "http://api").split())
+    said = " ".join(client.what_next(load(None, DATA_DIR=tmp_path), "http://api").split())
     assert f'voicekeep speak "Seven ships." --data {tmp_path}' in said
     assert "http://api/v1 with the key of" in said
-    usual = client_commands.what_next(load(None, DATA_DIR=Path(".voicekeep")), "http://api")
+    usual = client.what_next(load(None, DATA_DIR=Path(".voicekeep")), "http://api")
     assert "--data" not in usual
 
 

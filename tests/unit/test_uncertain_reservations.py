@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from accounts import credits_probe
+from commands.credits import credits_probe
 from contracts.errors import Unavailable
 from contracts.reservations import RemoteBalance, Reservation, ReservationState
 from runtime.doctor import NotInUse

@@ -1,24 +1,125 @@
-"""Commands about accounts of credits: what somebody has, what is added and given back.
+"""Accounts of credits: what somebody has, what is added, given back or found out.
 
-They hang in the group ``credits`` of ``accounts.py``. An account is a user's or a space's. As in
-``cli.py`` each command imports what it needs when it runs.
+An account is a user's or a space's.
 """
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from accounts import credits as group
-from accounts import data_option, json_option, ledger_here, migrated, settings_of
+from commands.installation import data_option, json_option, migrated, settings_of
 
 if TYPE_CHECKING:
     from contracts.credits import Balance
+    from runtime.settings import Settings
 
-__all__ = ["group"]
+MOST_ROWS: Final = 1000
+MOST_UNCERTAIN: Final = 10_000
 
-MOST_ROWS = 1000
+
+async def credits_probe(settings: "Settings") -> str:
+    """How the service that keeps the credits is, for `voicekeep doctor`.
+
+    Raises:
+        NotInUse: there is none.
+        Unavailable: it does not answer, or there is something for an operator to find out there.
+    """
+    from uuid import UUID
+
+    from contracts.errors import Unavailable
+    from engines import credits_service
+    from runtime.doctor import NotInUse
+
+    service = credits_service(settings)
+    if service is None:
+        raise NotInUse("the built-in ledger: MANA_CREDITS_URL names a service elsewhere")
+    try:
+        await service.balance(str(UUID(int=0)))
+    finally:
+        await service.aclose()
+    async with migrated(settings) as database, database.read() as tx:
+        uncertain = await tx.reservations.count_uncertain()
+    if uncertain:
+        raise Unavailable(
+            f"{uncertain} reservation(s) may stand there for nobody: `voicekeep credits uncertain`"
+        )
+    return f"{settings.services.mana_credits_url} answers"
+
+
+def ledger_here(settings: "Settings") -> None:
+    """Let pass what changes an account of the built-in ledger.
+
+    Raises:
+        Conflict: ``credits_elsewhere``.
+    """
+    from contracts.errors import Conflict
+
+    if settings.services.mana_credits_url is not None:
+        raise Conflict(
+            "MANA_CREDITS_URL names a service that keeps the credits: change them there",
+            code="credits_elsewhere",
+        )
+
+
+@click.group()
+def credits() -> None:  # noqa: A001 - the command's name
+    """The built-in ledger."""
+
+
+@credits.command()
+@data_option
+@json_option
+def uncertain(*, data: Path | None, as_json: bool) -> None:
+    """Print what the credits service may have reserved without our having heard of it."""
+    import asyncio
+    import json
+
+    settings = settings_of(data)
+
+    async def find() -> list[dict[str, Any]]:
+        async with migrated(settings) as database, database.read() as tx:
+            return [
+                row.model_dump(mode="json")
+                for row in await tx.reservations.uncertain(MOST_UNCERTAIN)
+            ]
+
+    found = asyncio.run(find())
+    if as_json:
+        click.echo(json.dumps({"reservations": found}))
+        return
+    for row in found:
+        click.echo(f"{row['key']}  user {row['user_id']}  {row['amount']}  {row['asked_at']}")
+
+
+@credits.command("found-out")
+@data_option
+@click.option("--reservation", help="Its id at the service; it is given back.")
+@click.argument("key")
+def found_out(data: Path | None, key: str, reservation: str | None) -> None:
+    """Say what came of an uncertain reservation: none is there, or the one named is given back.
+
+    KEY is the one in the list.
+    """
+    import asyncio
+
+    from contracts.errors import NotFound
+
+    settings = settings_of(data)
+
+    async def note() -> None:
+        async with migrated(settings) as database, database.write() as tx:
+            rows = [
+                row for row in await tx.reservations.uncertain(MOST_UNCERTAIN) if row.key == key
+            ]
+            if not rows:
+                raise NotFound("No uncertain reservation has that key")
+            await tx.reservations.find_out(rows[0], reservation)
+
+    asyncio.run(note())
+    said = "is given back within minutes" if reservation else "is closed"
+    click.echo(f"{key} {said}", err=True)
 
 
 def _account(command: Callable[..., None]) -> Callable[..., None]:
@@ -78,21 +179,21 @@ def _tell_balance(found: "Balance", *, as_json: bool) -> None:
     click.echo(answer.model_dump_json(by_alias=True) if as_json else answer.credits)
 
 
-@group.command()
+@credits.command()
 @_change
 def grant(**asked: Any) -> None:
     """Give a user or a space credits and print the balance."""
     _changed("grant", **asked)
 
 
-@group.command()
+@credits.command()
 @_change
 def refund(**asked: Any) -> None:
     """Give back what was charged, never more, and print the balance."""
     _changed("refund", **asked)
 
 
-@group.command()
+@credits.command()
 @_account
 def balance(*, as_json: bool, **whose: Any) -> None:
     """Print what a user or a space has; with --json what is held of it too."""
@@ -100,7 +201,7 @@ def balance(*, as_json: bool, **whose: Any) -> None:
     _tell_balance(found, as_json=as_json)
 
 
-@group.command()
+@credits.command()
 @click.option("--limit", type=click.IntRange(1, MOST_ROWS), default=50, show_default=True)
 @click.option("--cursor", type=click.IntRange(min=1), help="nextCursor of the page before.")
 @_account

@@ -1,7 +1,4 @@
-"""Commands that speak to a running API by HTTP, as any client does.
-
-As in ``cli.py`` each command imports what it needs when it runs.
-"""
+"""Commands that speak to a running API by HTTP, as any client does."""
 
 import sys
 from pathlib import Path
@@ -9,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from accounts import data_option, json_option, settings_of
+from commands.installation import data_option, json_option, settings_of
 
 if TYPE_CHECKING:
     from runtime.settings import Settings

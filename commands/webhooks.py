@@ -1,7 +1,7 @@
 """Commands about webhooks: an operator's look at what was sent, and sending it again.
 
 They work on the database of a folder, or of DATABASE_URL, and start deliveries through Temporal as
-the HTTP API does. As in ``cli.py`` each command imports what it needs when it runs.
+the HTTP API does.
 """
 
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from accounts import data_option, json_option, migrated, settings_of, user_option
+from commands.installation import data_option, json_option, migrated, settings_of, user_option
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
