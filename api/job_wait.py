@@ -25,6 +25,9 @@ from contracts.jobs import Job, JobFailure, JobState, Step
 
 T = TypeVar("T")
 
+STILL_WORKING: Final = "still_working"
+AGAIN_SECONDS: Final = 1.0
+
 _NO_REASON: Final = JobFailure(code="failed", message="The job ended without a reason")
 _OF_INPUT: Final = frozenset({"no_transcript", "language_not_spoken", "unknown_voice"})
 _OF_MEDIA: Final = frozenset(
@@ -99,6 +102,12 @@ async def failure_of(services: Services, job: Job, refusal: str | None = None) -
     if failure.code in _OF_MEDIA:
         return MediaRejected(failure.message, code=failure.code)
     return ProviderFailure(refusal or failure.message, code=failure.code)
+
+
+def still_working() -> Conflict:
+    """What a call is answered that was waited for long enough."""
+    message = "The job is still at work: the same request again waits for it"
+    return Conflict(message, code=STILL_WORKING, retry_after=AGAIN_SECONDS)
 
 
 async def _job(services: Services, job_id: str, user_id: str) -> Job:

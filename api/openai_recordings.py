@@ -8,10 +8,10 @@ from pydantic import BaseModel, ValidationError
 from api.dependencies import Services
 from api.errors import field_of, validation_failure
 from api.idempotency import Claim
-from api.job_wait import awaited, failure_of
+from api.job_wait import awaited, failure_of, still_working
 from api.memo_start import MemoStart, Recording, Started
 from api.openai_errors import PARAM
-from api.routes.openai_audio import models, still_working
+from api.openai_models import models
 from api.shapes.openai import openai_errors
 from api.shapes.openai_recordings import OpenAIRecording
 from api.upload import FILE_PART, Upload

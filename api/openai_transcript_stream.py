@@ -11,9 +11,9 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from api.dependencies import Services
+from api.job_wait import still_working
 from api.openai_recordings import HEARD, transcript_of
 from api.openai_transcripts import event, turn_of
-from api.routes.openai_audio import still_working
 from contracts.chunks import CHUNKS
 from contracts.errors import Conflict, NotFound
 from contracts.hearing import Hearing

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.dependencies import Services
 from api.job_start import Entered, JobStart, check_credits
-from api.job_wait import awaited, failure_of
+from api.job_wait import awaited, failure_of, still_working
 from api.openai_recordings import said
-from api.routes.openai_audio import still_working
 from contracts.errors import Conflict, NotFound
 from contracts.ids import language_job, memo_job
 from contracts.jobs import LONGEST_JOB_SECONDS, Job, JobState, StaleJob

@@ -13,13 +13,12 @@ from api.admission import CurrentUser, user_router
 from api.dependencies import Needs, Services
 from api.errors import openai_event
 from api.idempotency import Claimed, Key
-from api.job_wait import awaited, failure_of, unless_gone
+from api.job_wait import awaited, failure_of, still_working, unless_gone
 from api.live_response import LiveResponse
 from api.openai_errors import PARAM, PREFIX
+from api.openai_models import models
 from api.openai_transcripts import EVENTS, event
 from api.shapes.openai import (
-    STILL_WORKING,
-    TRANSCRIBERS,
     OpenAIModel,
     OpenAIModels,
     OpenAISpeech,
@@ -29,12 +28,10 @@ from api.shapes.openai import (
 from api.speech_start import SpeechStart
 from api.speech_stream import SpokenText
 from contracts.api_keys import READ_ALOUD
-from contracts.errors import Conflict, NotFound
+from contracts.errors import NotFound
 from contracts.jobs import JobState
 from contracts.speech import SpeechOrder
 from contracts.speech_job import SpeechFile, SpeechState
-
-AGAIN_SECONDS: Final = 1.0
 
 router = user_router("OpenAI", scope=READ_ALOUD, prefix=PREFIX)
 
@@ -100,13 +97,6 @@ async def get_openai_model(
     if model not in models(needs):
         raise NotFound("There is no such model", code="model_not_found", extra={PARAM: "model"})
     return OpenAIModel(id=model)
-
-
-def models(needs: Services) -> tuple[str, ...]:
-    """Every name that a request may have for a model, each once."""
-    spoken = needs.settings.speech_setup
-    own = needs.settings.transcription.openai_transcription_model
-    return tuple(dict.fromkeys((*spoken.openai_models, spoken.openai_model, *TRANSCRIBERS, own)))
 
 
 async def _ordered(
@@ -198,9 +188,3 @@ async def _as_events(
     usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
     counted = {"characters": len(file.order.text), "seconds": seconds}
     yield event({"type": "speech.audio.done", "usage": usage | counted}).encode()
-
-
-def still_working() -> Conflict:
-    """What a call is answered that was waited for long enough."""
-    message = "The job is still at work: the same request again waits for it"
-    return Conflict(message, code=STILL_WORKING, retry_after=AGAIN_SECONDS)

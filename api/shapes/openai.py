@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.job_wait import STILL_WORKING
 from api.openai_errors import PARAM, as_openai, openai_body
 from api.shapes.fields import Omittable, drop_null_defaults, example
 from api.shapes.speech import Voice
@@ -24,7 +25,6 @@ from contracts.errors import (
 from contracts.speech import MAX_SPEED, MIN_SPEED, SpeechFormat, SpeechOrder
 from contracts.speech_text import MAX_CHARACTERS, normalised
 
-STILL_WORKING: Final = "still_working"
 TRANSCRIBERS: Final = (
     "whisper-1",
     "gpt-transcribe",

@@ -124,6 +124,7 @@ async def test_who_comes_later_is_told_at_once_what_is_there(recorder: Recorder)
     await first.aclose()
     await recorder.save()
     assert text_in([line async for line in second]) == " Three. Four."
+    assert not recorder.front.services.events._watchers
 
 
 async def test_speakers_are_told_with_their_turns_as_the_whole_answer_has_them(
