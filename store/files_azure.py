@@ -10,13 +10,10 @@ import base64
 import hashlib
 import io
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
-
-import httpx
 
 from contracts.audio import StoredFile
 from contracts.errors import Failure, NotFound, Unavailable
@@ -24,6 +21,7 @@ from contracts.uploads import SignedUpload
 from store.azure_blobs import Container, expiry
 from store.ranged_reads import OutOfRange, RangedReads, Refusal
 from store.remote_failures import no_key
+from store.remote_files import ANSWER_SECONDS, CONNECT_SECONDS, RemoteFiles
 from store.spool import Spool
 from store.storage_keys import folder_and_start, names_of
 
@@ -38,11 +36,9 @@ PIECE_BYTES: Final = 1024 * 1024
 LIST_PAGE: Final = 500
 LINK_SECONDS: Final = 300.0
 """A signed address is used at once; reading from it may take as long as it takes."""
-ANSWER_SECONDS: Final = 30.0
-CONNECT_SECONDS: Final = 10.0
 
 
-class AzureFiles:
+class AzureFiles(RemoteFiles):
     """The storage of one account.
 
     Args:
@@ -66,6 +62,7 @@ class AzureFiles:
         seconds: float = ANSWER_SECONDS,
         connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
+        super().__init__(spool, seconds=seconds, connect_seconds=connect_seconds)
         self._container = Container(
             account_url=account_url,
             account=account,
@@ -73,12 +70,6 @@ class AzureFiles:
             name=container,
             seconds=seconds,
             connect_seconds=connect_seconds,
-        )
-        self._spool = spool
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(seconds, connect=min(connect_seconds, seconds)),
-            trust_env=False,
-            follow_redirects=False,
         )
         self._reads = RangedReads(
             self._http,
@@ -165,12 +156,7 @@ class AzureFiles:
             return None
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` up to and without ``end``.
-
-        Raises:
-            NotFound: there is no such file.
-            Unavailable: storage is away, or broke off and could not be taken up.
-        """
+        """The bytes from ``start`` up to and without ``end``; see ``RemoteFiles``."""
         name = _name(key)
         if end is not None and end <= start:
             if await self.find(key) is None:
@@ -178,18 +164,6 @@ class AzureFiles:
             return
         async for chunk in self._reads.read(name, start, end):
             yield chunk
-
-    @asynccontextmanager
-    async def local(self, key: str) -> AsyncIterator[Path]:
-        """A copy on this host, gone when the block ends.
-
-        Raises:
-            NotFound: there is no such file.
-            Unavailable: storage is away, or there is no room on this host.
-        """
-        async with self._spool.file() as spooled:
-            await spooled.take(self.read(key))
-            yield spooled.path
 
     async def delete(self, key: str) -> bool:
         """Remove a file; false when there was none."""
@@ -222,14 +196,6 @@ class AzureFiles:
             return ()
         return ()
 
-    async def sweep(self, older_than_seconds: float) -> int:
-        """Remove what killed processes left on this host; returns how many."""
-        return await self._spool.sweep(older_than_seconds)
-
-    async def unfinished(self, older_than_seconds: float) -> int:
-        """How many files ``sweep`` would remove."""
-        return await self._spool.left(older_than_seconds)
-
     async def sign_upload(
         self,
         key: str,
@@ -256,8 +222,7 @@ class AzureFiles:
     async def aclose(self) -> None:
         """Close its connections; safe to call twice."""
         await self._container.aclose()
-        await self._http.aclose()
-        self._spool.close()
+        await super().aclose()
 
     async def _signed_read(self, name: str) -> str:
         await self._container.client()

@@ -13,7 +13,7 @@ import importlib
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -26,6 +26,7 @@ from contracts.errors import Conflict, Failure, NotFound, Unavailable
 from contracts.uploads import SignedUpload
 from store.ranged_reads import OutOfRange, RangedReads, Refusal
 from store.remote_failures import Words, no_key
+from store.remote_files import ANSWER_SECONDS, CONNECT_SECONDS, RemoteFiles
 from store.spool import Spool
 from store.storage_keys import folder_and_start, names_of
 from store.supabase_answers import (
@@ -51,8 +52,6 @@ LIST_PAGE: Final = 1000
 FIND_PAGE: Final = 10
 LINK_SECONDS: Final = 60
 """A signed address is used at once; reading from it may take as long as it takes."""
-ANSWER_SECONDS: Final = 30.0
-CONNECT_SECONDS: Final = 10.0
 MAX_KEY_BYTES: Final = 900
 """Behind Supabase a name grows by its project, bucket and version, and ends at 1024 bytes."""
 
@@ -61,7 +60,7 @@ _NO_CACHE: Final = "0"
 _KEY_CODES: Final = frozenset({"InvalidJWT", "InvalidKey"})
 
 
-class SupabaseFiles:
+class SupabaseFiles(RemoteFiles):
     """The storage of one Supabase project.
 
     Args:
@@ -83,17 +82,12 @@ class SupabaseFiles:
         seconds: float = ANSWER_SECONDS,
         connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
+        super().__init__(spool, seconds=seconds, connect_seconds=connect_seconds)
         self._base = f"{url.rstrip('/')}/storage/v1"
         self._headers = {"apikey": key, "Authorization": f"Bearer {key}"}
         self._bucket_name = bucket
-        self._spool = spool
         self._seconds = seconds
         self._words = Words(STORE, SETTINGS)
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(seconds, connect=min(connect_seconds, seconds)),
-            trust_env=False,
-            follow_redirects=False,
-        )
         self._reads = RangedReads(
             self._http, self._words, sign=self._signed_read, meaning=self._read_refused
         )
@@ -193,30 +187,13 @@ class SupabaseFiles:
             return next((file for file in found if isinstance(file, StoredFile)), None)
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` up to and without ``end``.
-
-        Raises:
-            NotFound: there is no such file.
-            Unavailable: storage is away, or broke off and could not be taken up.
-        """
+        """The bytes from ``start`` up to and without ``end``; see ``RemoteFiles``."""
         name = self._name(key)
         if end is not None and end <= start:
             await self._signed_read(name)
             return
         async for chunk in self._reads.read(name, start, end):
             yield chunk
-
-    @asynccontextmanager
-    async def local(self, key: str) -> AsyncIterator[Path]:
-        """A copy on this host, gone when the block ends.
-
-        Raises:
-            NotFound: there is no such file.
-            Unavailable: storage is away, or there is no room on this host.
-        """
-        async with self._spool.file() as spooled:
-            await spooled.take(self.read(key))
-            yield spooled.path
 
     async def delete(self, key: str) -> bool:
         """Remove a file; false when there was none."""
@@ -258,14 +235,6 @@ class SupabaseFiles:
             if len(page) < LIST_PAGE:
                 return
 
-    async def sweep(self, older_than_seconds: float) -> int:
-        """Remove what killed processes left on this host; returns how many."""
-        return await self._spool.sweep(older_than_seconds)
-
-    async def unfinished(self, older_than_seconds: float) -> int:
-        """How many files ``sweep`` would remove."""
-        return await self._spool.left(older_than_seconds)
-
     async def sign_upload(
         self,
         key: str,
@@ -291,11 +260,6 @@ class SupabaseFiles:
             headers={"content-type": media_type},
             expires_at=expiry(token),
         )
-
-    async def aclose(self) -> None:
-        """Close its connections; safe to call twice."""
-        await self._http.aclose()
-        self._spool.close()
 
     async def _signed_read(self, name: str) -> str:
         """An address that reads one file."""
