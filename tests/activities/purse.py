@@ -13,6 +13,7 @@ from contracts.invariants import Invariant
 from contracts.jobs import JobFailure, JobState
 from contracts.memo import EndMemo, MemoJob, SettleMemo
 from contracts.reservations import Need
+from contracts.speech_job import SpeechJob
 from contracts.transcript import TranscriptRef
 from providers.remote_credits import RemoteCredits
 from store.database import Database
@@ -20,6 +21,7 @@ from store.invariants import violations
 from tests.fakes.mana_credits import KEY, FakeManaCredits
 from tests.fakes.ports import MemoryFiles
 
+Owned = MemoJob | SpeechJob
 FAILED = JobFailure(code="provider_out", message="No tier could serve")
 SECONDS = 0.5
 """Bound of a call in these tests."""
@@ -66,17 +68,17 @@ class Purse:
     async def fail(self, job: MemoJob) -> None:
         await self.memo.end(EndMemo(job=job, state=JobState.FAILED, failure=FAILED))
 
-    async def states(self, job: MemoJob) -> list[tuple[str, int]]:
+    async def states(self, job: Owned) -> list[tuple[str, int]]:
         async with self.database.read() as tx:
             rows = await tx.reservations.of_job(job.job_id, job.user_id)
         return [(row.state, row.amount) for row in rows]
 
-    async def account(self, job: MemoJob) -> tuple[int, int, int]:
+    async def account(self, job: Owned) -> tuple[int, int, int]:
         """Of the service: free, reserved, spent."""
         user = job.user_id
         return self.service.balance(user), self.service.open(user), self.service.spent[user]
 
-    async def here(self, job: MemoJob) -> tuple[int, int]:
+    async def here(self, job: Owned) -> tuple[int, int]:
         async with self.database.read() as tx:
             found = await tx.credits.balance(job.user_id)
         return found.credits, found.held

@@ -1,15 +1,10 @@
 """The steps of reading a text aloud, each done twice, too late, or over what is gone."""
 
 import asyncio
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from temporalio.testing import ActivityEnvironment
 
-from activities.speech import SpeechActivities, SpeechRules
-from activities.transcription import TierBounds
-from contracts import ids
 from contracts.audio import MediaKind
 from contracts.errors import (
     Conflict,
@@ -22,81 +17,13 @@ from contracts.jobs import JobState, Step
 from contracts.speech import (
     SAMPLE_BYTES,
     PlannedVoice,
-    SpeechFormat,
-    SpeechOrder,
 )
 from contracts.speech_division import divide
-from contracts.speech_job import JoinSpeech, SpeakPart, SpeechJob, SpeechPlan, SpeechState
+from contracts.speech_job import SpeechState
 from contracts.tiers import AttemptOutcome
 from store.database import Database
-from tests.fakes.ports import MemoryFiles, ScriptedTools
-from tests.fakes.scripted_speech import SECONDS_OF_PART, TEXT, Speaker, engines_of
-
-
-class Reading:
-    """One text of a user, and the steps of its job."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.files = MemoryFiles()
-        self.speaker = Speaker()
-        self.steps = SpeechActivities(
-            database=database,
-            files=self.files,
-            tools=ScriptedTools(),
-            engines=engines_of(self.speaker),
-            bounds=TierBounds(tries=2, backoff_seconds=2),
-            rules=SpeechRules(),
-        )
-        self.user = str(uuid4())
-        self.job = self._job()
-
-    def _job(self, price: int = 3) -> SpeechJob:
-        file_id = str(uuid4())
-        return SpeechJob(
-            job_id=ids.speech_job(file_id),
-            user_id=self.user,
-            file_id=file_id,
-            form=SpeechFormat.WAV,
-            price=price,
-        )
-
-    async def order(self, price: int = 3, **fields: Any) -> None:
-        """Write the rows of the text, as the front does."""
-        job = self.job = self._job(price)
-        order = SpeechOrder(**{"text": TEXT, "voice": "nova", "format": "wav"} | fields)
-        async with self.database.write() as tx:
-            await tx.speech.add(job.file_id, self.user, job.job_id, order, keep_seconds=99)
-            await tx.jobs.create(
-                job.job_id,
-                self.user,
-                kind=ids.SPEECH,
-                subject_id=job.file_id,
-                request=job.model_dump(mode="json"),
-                deadline_seconds=99,
-            )
-
-    async def plan(self) -> SpeechPlan:
-        return await ActivityEnvironment().run(self.steps.plan_speech, self.job)
-
-    async def speak(self, plan: SpeechPlan, index: int) -> bool:
-        """Whether the part was bought."""
-        order = SpeakPart(job=self.job, voice=plan.tiers[0].voice, index=index)
-        return (await ActivityEnvironment().run(self.steps.speak_part, order)).bought
-
-    async def join(self, plan: SpeechPlan) -> float:
-        order = JoinSpeech(job=self.job, voice=plan.tiers[0].voice)
-        return (await ActivityEnvironment().run(self.steps.join_speech, order)).seconds
-
-    async def money(self) -> tuple[int, int]:
-        async with self.database.read() as tx:
-            balance = await tx.credits.balance(self.user)
-        return balance.credits, balance.held
-
-    async def outcomes(self) -> list[AttemptOutcome | None]:
-        async with self.database.read() as tx:
-            found = await tx.attempts.list(self.job.job_id, self.user)
-        return [attempt.outcome for attempt in found]
+from tests.activities.reading import Reading
+from tests.fakes.scripted_speech import SECONDS_OF_PART, TEXT
 
 
 @pytest.fixture
