@@ -109,6 +109,23 @@ async def test_an_address_goes_with_its_job_however_that_ends(
         assert await tx.addresses.find(ended.job_id, ended.user_id) is None
 
 
+async def test_a_secret_that_the_end_of_its_job_left_is_swept_and_one_in_use_stays(
+    bench: Bench, new_memo: NewMemo
+) -> None:
+    ended, running = await new_memo(), await new_memo()
+    for job in (ended, running):
+        await bench.memo.reserve(job)
+    bench.starter.live.add(running.job_id)
+    async with bench.database.write() as tx:
+        for job in (ended, running):
+            await tx.secrets.keep(job.job_id, job.user_id, "sealed")
+        await tx.jobs.move(ended.job_id, ended.user_id, JobState.FAILED, step=Step.DONE)
+    await bench.heal()
+    async with bench.database.read() as tx:
+        assert await tx.secrets.find(ended.job_id, ended.user_id) is None
+        assert await tx.secrets.find(running.job_id, running.user_id) == "sealed"
+
+
 async def test_a_job_whose_workflow_runs_is_left_alone(bench: Bench, new_memo: NewMemo) -> None:
     job = await new_memo()
     await bench.memo.reserve(job)
