@@ -8,7 +8,7 @@ from benchmarks.measure import Row
 
 NAMES: Final = (
     *("durability", "starts", "conversion", "long_audio", "growth", "cold", "webhooks"),
-    "speech",
+    *("speech", "first_sound"),
 )
 HEAD: Final = (
     "| what | ours | anchor | result | target | met |",
