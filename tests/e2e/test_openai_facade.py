@@ -164,6 +164,9 @@ async def test_a_recording_is_translated_in_every_form_by_one_call(stage: Stage)
     )
     assert original.text == said
     assert stage.calls("transcriptions") == heard + 1
+    # No tier tells the language of this one: it is looked for, and found to be English.
+    english = await create(model="whisper-1", file=stage.recording())
+    assert english.text == said
     translations = [each for each in stage.vendor.calls[before:] if _translates(each)]
     assert len(translations) == 1
 
