@@ -141,6 +141,7 @@ async def use_a_key(world: World) -> None:
 
 async def read_aloud(world: World) -> None:
     """A text spoken by its user's own token, and one whose token the vendor takes no more."""
+    body: dict[str, object] = {}
     for number, status in ((1, "ready"), (2, "failed")):
         if status == "failed":
             world.vendor.fault(call="audio/speech", status=401, body=QUOTED)

@@ -45,11 +45,9 @@ def test_a_part_that_was_late_does_not_bring_back_the_tier_that_failed() -> None
 
 
 def test_a_next_round_begins_with_the_first_tier() -> None:
-    progress = after(PLANNED, {"tier": "second"}, {"state": "failed"})
-    assert progress.state is JobState.FAILED
-    for data in ({"state": "queued", "round": 2}, PLANNED):
-        event = JobEvent(job_id="j", seq=9, type=EventType.STATE, at="", data=data)
-        progress.take(event)
+    failed = ({"tier": "second"}, {"state": "failed"})
+    assert after(PLANNED, *failed).state is JobState.FAILED
+    progress = after(PLANNED, *failed, {"state": "queued", "round": 2}, PLANNED)
     assert (progress.turn, progress.state) == (Turn(2, 0), None)
 
 
