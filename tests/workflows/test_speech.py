@@ -3,14 +3,11 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 from temporalio import activity
 from temporalio.client import WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
-from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
 
 from activities.speech_parts import gone
 from contracts import queues
@@ -27,7 +24,6 @@ from contracts.errors import (
 from contracts.jobs import JobFailure, JobState
 from contracts.speech_job import (
     EndSpeech,
-    Expired,
     SpeakPart,
     SpeechEnded,
     SpeechPlan,
@@ -36,8 +32,7 @@ from contracts.speech_job import (
 )
 from tests.workflows.conftest import SpeechRunner
 from tests.workflows.script import BLOCK, Script, planned, speech_ended, texts
-from workflows import policies
-from workflows.speech import MENDS, SpeechExpiryWorkflow
+from workflows.speech import MENDS
 
 HOUR = 3600.0
 SPOKEN = SpokenPart(samples=24_000)
@@ -358,30 +353,3 @@ async def test_the_end_is_written_however_long_the_database_is_away(reading: Spe
     with pytest.raises(WorkflowFailureError):
         await reading.run(script)
     assert len(script.asked("end_speech")) == 13
-
-
-async def test_a_tick_of_the_expiry_goes_on_once_storage_is_there_again(
-    skipping: WorkflowEnvironment,
-) -> None:
-    tries = 0
-
-    @activity.defn(name="expire_speech")
-    async def expire() -> Expired:
-        nonlocal tries
-        tries += 1
-        if tries < 3:
-            raise Unavailable("storage")
-        return Expired(files=2, parts=5)
-
-    queue = f"expiry-{uuid4()}"
-    worker = Worker(
-        skipping.client, task_queue=queue, workflows=[SpeechExpiryWorkflow], activities=[expire]
-    )
-    async with worker:
-        removed = await skipping.client.execute_workflow(
-            SpeechExpiryWorkflow.run,
-            id=queue,
-            task_queue=queue,
-            execution_timeout=policies.PATIENT,
-        )
-    assert (removed, tries) == (Expired(files=2, parts=5), 3)
