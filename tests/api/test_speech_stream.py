@@ -227,6 +227,7 @@ async def test_who_comes_when_half_is_spoken_hears_it_from_the_beginning(stage: 
             assert await first.some(len(both)) == await second.some(len(both)) == both
 
 
+@pytest.mark.slow
 async def test_a_part_that_no_event_tells_is_found(stage: Stage) -> None:
     async with stage.reading() as (reading, heard):
         await reading.keep(0, telling=False)
@@ -307,6 +308,7 @@ async def go_wrong(reading: Reading, what: str) -> None:
             assert what == "lost"
 
 
+@pytest.mark.slow
 async def test_a_part_whose_file_is_lost_is_waited_for(stage: Stage) -> None:
     async with stage.reading() as (reading, heard):
         key = await reading.keep(0, stored=False)
@@ -318,7 +320,7 @@ async def test_a_part_whose_file_is_lost_is_waited_for(stage: Stage) -> None:
 
 async def test_what_has_not_begun_in_time_is_still_at_work(data_dir: Path) -> None:
     async with (
-        opened(data_dir, OPENAI_API_WAIT_SECONDS=1.5) as stage,
+        opened(data_dir, OPENAI_API_WAIT_SECONDS=0.5) as stage,
         stage.reading() as (reading, heard),
     ):
         await reading.keep(1)

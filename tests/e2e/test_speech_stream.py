@@ -255,6 +255,7 @@ async def test_a_listener_who_hangs_up_leaves_nothing_open_and_the_job_at_work(
     assert stage.calls("Cook") == 3
 
 
+@pytest.mark.slow
 async def test_a_file_that_is_deleted_while_it_is_heard_ends_the_answer_short(
     stage: Stage,
 ) -> None:
