@@ -103,8 +103,8 @@ OWN: Final = {
     },
 }
 
-ASKED: Final = (Purpose.WRITE, Purpose.NOTES)
-"""What a question takes; an answer in parts is written by the same call as a whole one."""
+ASKED: Final = (Purpose.WRITE, Purpose.NOTES, Purpose.PART)
+"""What a question takes, of a short text and of a long one, and what a translation does."""
 CELLS: Final = [
     (vendor, purpose, fault) for vendor in VENDORS for purpose in ASKED for fault in FAULTS
 ]
@@ -125,7 +125,7 @@ async def test_a_fault_is_one_call_of_the_class_in_the_table_and_the_next_tier_s
 ) -> None:
     expected = EXPECTED[fault.name]
     fault = filled(fault, OWN)
-    context = 200_000 if purpose is Purpose.WRITE else 6000
+    context = 6000 if purpose is Purpose.NOTES else 200_000
     with ExitStack() as stack, capture_logs() as logs:
         url = None
         if fault.place is not None:
@@ -143,9 +143,10 @@ async def test_a_fault_is_one_call_of_the_class_in_the_table_and_the_next_tier_s
             PromptedTier("faulty", faulty, parallel=1),
             PromptedTier("healthy", stage.model(other(vendor), context=context), parallel=1),
         ]
-        book = MemoryWorkbook()
+        chain = LanguageChain(tiers)
+        work = chain.translate if purpose is Purpose.PART else chain.question
         async with asyncio.timeout(15):
-            written = await LanguageChain(tiers).question(request(marked(300, 50)), book)
+            written = await work(request(marked(300, 50)), MemoryWorkbook())
     first = written.calls[0]
     assert first.purpose is purpose
     assert written.reading.characters_read == written.reading.characters_total
@@ -154,8 +155,9 @@ async def test_a_fault_is_one_call_of_the_class_in_the_table_and_the_next_tier_s
         assert written.tier == "faulty"
         return
     assert (first.outcome, first.code) == (AttemptOutcome.FAILED, expected.code)
-    # What is too much for a model is divided; everything else is for the next tier.
-    assert written.tier == ("faulty" if expected.kind is TooLongForProvider else "healthy")
+    # What is too much for a model is divided, unless it is in parts; all else is for the next tier.
+    divided = expected.kind is TooLongForProvider and purpose is not Purpose.PART
+    assert written.tier == ("faulty" if divided else "healthy")
     _only_what_is_bearable(stage, vendor, expected, written.calls)
     _nothing_is_told(written.calls, logs)
 
