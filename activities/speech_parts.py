@@ -46,5 +46,5 @@ def gone() -> NotFound:
 
 async def _forget(database: Database, scope: str, part: KeptPart) -> None:
     async with database.write() as tx:
-        for owned in await tx.speech.remove_unused(scope, part.hash, older_than_seconds=0):
+        for owned in await tx.speech.remove_lost(scope, part):
             await tx.media.remove(owned.key, owned.user_id)

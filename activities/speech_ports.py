@@ -114,6 +114,9 @@ class Speech(Protocol):
     ) -> Sequence[tuple[str, str]]:
         """Scopes and hashes of parts nobody used for so long."""
 
+    async def remove_lost(self, scope: str, part: KeptPart) -> tuple[OwnedKey, ...]:
+        """Remove a part whose samples are not there, unless it was bought anew since."""
+
     async def remove_unused(
         self, scope: str, part_hash: str, *, older_than_seconds: float
     ) -> tuple[OwnedKey, ...]:

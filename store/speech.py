@@ -121,6 +121,11 @@ _REMOVE_PARTS: Final = (
     .where(_PART.file_id == bindparam("own_id"), _PART.scope == bindparam("own_user"))
     .returning(_PART.key)
 )
+_REMOVE_LOST: Final = (
+    delete(speech_parts)
+    .where(_OWN_PART, _PART.key == bindparam("own_key"))
+    .returning(_PART.key, _PART.user_id)
+)
 _REMOVE_UNUSED: Final = (
     delete(speech_parts)
     .where(_OWN_PART, _PART.used_at < bindparam("before", type_=Moment))
@@ -349,6 +354,12 @@ class Speech:
             "before": self._session.before(older_than_seconds),
         }
         row = await self._session.row(_REMOVE_UNUSED, values)
+        return () if row is None else (OwnedKey(key=row.key, user_id=row.user_id),)
+
+    async def remove_lost(self, scope: str, part: KeptPart) -> tuple[OwnedKey, ...]:
+        """Remove a part whose samples are not there, unless it was bought anew since."""
+        values = {"own_scope": scope, "own_hash": part.hash, "own_key": part.key}
+        row = await self._session.row(_REMOVE_LOST, values)
         return () if row is None else (OwnedKey(key=row.key, user_id=row.user_id),)
 
 

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from activities.speech_parts import at_hand
 from contracts.audio import MediaKind
 from contracts.errors import (
     Conflict,
@@ -187,6 +188,25 @@ async def test_parts_whose_files_are_lost_are_all_missing_in_the_next_plan_and_b
     assert await reading.join(plan) == 2 * SECONDS_OF_PART
     assert len(reading.speaker.calls) == 2 + len(lost)
     assert await reading.money() == (147, 0)
+
+
+async def test_a_part_that_was_bought_anew_meanwhile_is_not_forgotten_as_lost(
+    reading: Reading,
+) -> None:
+    plan = await reading.plan()
+    await reading.speak(plan, 0)
+    part_hash = divide(plan.tiers[0].voice, TEXT).hashes[0]
+    async with reading.database.read() as tx:
+        (lost,) = (await tx.speech.parts(reading.user, [part_hash])).values()
+    reading.files.files.clear()
+    # Two texts find it lost; the first has it bought anew before the second says so.
+    for form in ("pcm", "flac"):
+        with pytest.raises(NotFound):
+            async with at_hand(reading.database, reading.files, reading.user, [lost]):
+                raise AssertionError("a file that is not there was opened")
+        await reading.order(format=form)
+        await reading.speak(await reading.plan(), 0)
+    assert len(reading.speaker.calls) == 2
 
 
 async def test_a_part_whose_row_is_gone_is_not_left_out(reading: Reading) -> None:

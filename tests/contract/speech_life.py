@@ -72,6 +72,7 @@ async def live_through_speech(tx: Any, user: str, now: datetime) -> None:
     await tx.speech.unused_parts(older_than_seconds=KEEP.total_seconds(), limit=20)
     await tx.speech.remove_expired(*own)
     await tx.speech.remove_unused(user, "new", older_than_seconds=A_DAY)
+    assert await tx.speech.remove_lost(user, part.model_copy(update={"key": "old"})) == ()
     assert len(await tx.speech.remove(*own) or ()) == 2
     await tx.media.loosen(part.key, user)
     await tx.speech.add(other, user, ids.speech_job(other), order, keep_seconds=-A_DAY)
