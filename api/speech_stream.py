@@ -202,20 +202,33 @@ class SpokenText:
     async def _samples_of(self, division: Division, at: int) -> AsyncGenerator[bytes, None]:
         while True:
             part = await self._kept(division, at)
-            content = self._services.files.read(part.key)
             try:
-                first = await anext(content, b"")
-            except NotFound:
-                # Lost between two steps: the job has it spoken once more.
-                if self._progress.over:
-                    raise
+                async with aclosing(self._stored(part.key)) as content:
+                    async for chunk in content:
+                        yield chunk
+            except _Lost:
+                # Between two steps: the job has it spoken once more.
                 self._known.clear()
                 await self._wake()
-                continue
+            else:
+                return
+
+    async def _stored(self, key: str) -> AsyncGenerator[bytes, None]:
+        """What is stored. Raises _Lost: nothing, and the job is still at work."""
+        content = self._services.files.read(key)
+        try:
+            first = await anext(content, b"")
+        except NotFound:
+            if self._progress.over:
+                raise
+            raise _Lost from None
+        try:
             yield first
             async for chunk in content:
                 yield chunk
-            return
+        finally:
+            if isinstance(content, AsyncGenerator):
+                await content.aclose()
 
     async def _kept(self, division: Division, at: int) -> KeptPart:
         """A part, as soon as it is there. Raises Failure: it will not be."""
@@ -253,6 +266,10 @@ class SpokenText:
         except TimeoutError:
             message = f"Nothing more came for {self._pause:.0f} s: the same request again gets all"
             raise Unavailable(message) from None
+
+
+class _Lost(Exception):
+    """A part has a row and no file."""
 
 
 class VoiceChanged(Conflict):

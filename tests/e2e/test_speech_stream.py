@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import os
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -19,13 +18,14 @@ import pytest
 from openai import AsyncOpenAI
 from temporalio.testing import WorkflowEnvironment
 
-from contracts.speech import BYTES_PER_SECOND, SAMPLE_RATE, SpeechFormat
+from contracts.speech import BYTES_PER_SECOND, SpeechFormat
 from store.migrations import upgrade
 from tests.api.front import Front, User
 from tests.api.sockets import served
 from tests.e2e.production import free_ports
 from tests.fakes.http_wire import Request, Response, json_response
 from tests.fakes.openai import FakeOpenAI
+from tests.media.decoding import decoded
 from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -128,14 +128,6 @@ async def stage(
 def story(name: str, parts: int = 3) -> str:
     """A text whose every paragraph is a part of its own, and whose first words are its name."""
     return "\n\n".join(f"{name} {number}. {WORDS * 5}" for number in range(1, parts + 1))
-
-
-def decoded(data: bytes, form: SpeechFormat) -> bytes:
-    """Samples of a file, by ffmpeg."""
-    raw = ("-f", "s16le", "-ar", str(SAMPLE_RATE), "-ac", "1") if form is SpeechFormat.PCM else ()
-    command = ("ffmpeg", "-v", "error", *raw, "-i", "pipe:0")
-    target = ("-f", "s16le", "-ac", "1", "-ar", str(SAMPLE_RATE), "-")
-    return subprocess.run([*command, *target], check=True, capture_output=True, input=data).stdout
 
 
 @pytest.mark.parametrize(

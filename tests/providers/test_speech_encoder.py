@@ -1,7 +1,6 @@
 """Speech encoded while it is spoken: what comes early, what it is worth, what is left of it."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -10,10 +9,11 @@ import psutil
 import pytest
 
 from contracts.errors import Unavailable
-from contracts.speech import BYTES_PER_SECOND, SAMPLE_RATE, Piece, SpeechFormat
+from contracts.speech import BYTES_PER_SECOND, Piece, SpeechFormat
 from providers.espeak import Espeak
 from providers.process_pool import ProcessPool
 from providers.speech_encoder import SpeechEncoder
+from tests.media.decoding import decoded
 from tests.media.words import SPEED, VOICE, heard_words
 
 EXACT = (SpeechFormat.WAV, SpeechFormat.PCM, SpeechFormat.FLAC)
@@ -57,14 +57,6 @@ class Voice:
         if self.fault is not None:
             await self.next.acquire()
             raise self.fault
-
-
-def decoded(data: bytes, form: SpeechFormat, rate: int = SAMPLE_RATE) -> bytes:
-    """Samples of a file, by ffmpeg."""
-    raw = ("-f", "s16le", "-ar", str(SAMPLE_RATE), "-ac", "1") if form is SpeechFormat.PCM else ()
-    command = ("ffmpeg", "-v", "error", *raw, "-i", "pipe:0")
-    target = ("-f", "s16le", "-ac", "1", "-ar", str(rate), "-")
-    return subprocess.run([*command, *target], check=True, capture_output=True, input=data).stdout
 
 
 async def heard(audio: AsyncIterator[bytes]) -> bytes:
