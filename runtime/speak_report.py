@@ -41,7 +41,7 @@ def as_text(spoken: Spoken, *, timings_wanted: bool) -> str:
     speech, target = spoken.speech, spoken.target
     facts = {
         "State": _state(spoken),
-        "File": None if spoken.out is None else f"{spoken.out}, {_size(speech['size'])}",
+        "File": None if spoken.out is None else f"{_size(speech['size'])} in {spoken.out}",
         "Timings": _timings(spoken) if timings_wanted else None,
         "Credits": None if spoken.charged is None else f"{spoken.charged} charged",
         "Speech": f"{target.api}/api/v1/speech/{speech['id']}",
@@ -66,7 +66,7 @@ def _timings(spoken: Spoken) -> str | None:
         return None
     if spoken.timings is None:
         return f"none: `{spoken.speech['tier']}` does not tell when what is said"
-    return f"{spoken.timings}, {spoken.timed} in all"
+    return f"{spoken.timed} in {spoken.timings}"
 
 
 def _size(count: int) -> str:

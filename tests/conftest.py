@@ -4,10 +4,17 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.azurite import Azurite, azurite_server
 from tests.faults.vendor_faults import seed
 from tests.postgres import PostgresServer, postgres_server
+
+# How long an example took says something of the machine, and nothing of what is tried.
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
