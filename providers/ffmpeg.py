@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -178,11 +178,15 @@ class Ffmpeg:
         However the block ends, nothing of it runs and no pipe is open after it.
 
         Raises:
-            Unavailable: there is no ffmpeg, or it cannot be started.
+            Unavailable: there is no ffmpeg, no folder to work in, or it cannot be started.
         """
         binary = self._find()
-        isolation = await self._isolate(binary)
-        async with self._directories.job() as job:
+        async with AsyncExitStack() as stack:
+            try:
+                isolation = await self._isolate(binary)
+                job = await stack.enter_async_context(self._directories.job())
+            except OSError as error:
+                raise Unavailable(f"ffmpeg has no folder: {error.strerror}") from error
             command = isolation.wrap([binary, *arguments], Path(binary), job, limits)
             self.spawned += 1
             process = await _start(command, stdin=asyncio.subprocess.PIPE)

@@ -181,6 +181,16 @@ async def test_an_encoder_that_stands_still_or_dies_is_told_and_ended(
     await encoder.aclose()
 
 
+async def test_without_a_folder_to_work_in_nothing_is_begun(
+    tmp_path: Path, spoken: list[bytes]
+) -> None:
+    (tmp_path / "work").write_text("a file where a folder has to be")
+    encoder = SpeechEncoder(tmp_path / "work", most=1)
+    with pytest.raises(Unavailable, match="no folder"):
+        await anext(encoder.encode(Voice(spoken).samples(), SpeechFormat.MP3, tempo=1.0))
+    await encoder.aclose()
+
+
 async def test_without_ffmpeg_the_first_byte_is_not_waited_for(
     tmp_path: Path, spoken: list[bytes]
 ) -> None:
