@@ -108,80 +108,61 @@ async def stage(
         httpx.AsyncClient(base_url=url, limits=limits, timeout=120) as http,
     ):
         yield Stage(site, front, http)
-        assert await site.broken() == []
+    assert await site.broken() == []
     await site.close()
 
 
+@pytest.fixture(scope="module")
+async def apart(
+    environment: WorkflowEnvironment, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Stage]:
+    """Parts serve their own user alone, as the settings have it."""
+    async with stage(environment, tmp_path_factory.mktemp("apart")) as opened:
+        yield opened
+
+
 @pytest.mark.parametrize("count", [60, pytest.param(1000, marks=pytest.mark.slow)])
-async def test_equal_misses_at_once_are_one_workflow_and_one_call(
-    environment: WorkflowEnvironment, tmp_path: Path, count: int
-) -> None:
-    ours = {"text": TEXT, "voice": "nova", "model": "tts-1", "format": "wav"}
-    theirs = {"input": TEXT, "voice": "nova", "model": "tts-1", "response_format": "wav"}
-    async with stage(environment, tmp_path) as everything:
-        user = everything.front.user()
-        everything.site.vendor.fault(latency=1.0, call="audio/speech")
+async def test_equal_misses_at_once_are_one_workflow_and_one_call(apart: Stage, count: int) -> None:
+    ours = {"text": TEXT, "voice": "echo", "model": "tts-1", "format": "wav"}
+    theirs = {"input": TEXT, "voice": "echo", "model": "tts-1", "response_format": "wav"}
+    user, before = apart.front.user(), apart.bought
+    apart.site.vendor.fault(latency=1.0, call="audio/speech")
 
-        async def one(number: int) -> httpx.Response:
-            if number % 10 == 9:  # as a client of OpenAI, which waits for the audio
-                return await everything.patiently("/v1/audio/speech", user, theirs)
-            return await everything.patiently("/api/v1/speech", user, ours)
+    async def one(number: int) -> httpx.Response:
+        if number % 10 == 9:  # as a client of OpenAI, which hears it
+            return await apart.patiently("/v1/audio/speech", user, theirs)
+        return await apart.patiently("/api/v1/speech", user, ours)
 
-        answers = await asyncio.gather(*(one(number) for number in range(count)))
-        told = [answer.json() for answer in answers if "json" in answer.headers["content-type"]]
-        heard = {answer.content for answer in answers if "audio" in answer.headers["content-type"]}
-        assert (len(told), {answer.status_code for answer in answers} <= {200, 201}) == (
-            count - count // 10,
-            True,
-        )
-        (file_id,) = {each["speech"]["id"] for each in told}
-        assert {len(content) for content in heard} == {len(next(iter(heard)))}
-        query = f"WorkflowType = 'speech' AND UserId = '{user.id}'"
-        assert everything.bought == 1
-        begun = [each.id async for each in environment.client.list_workflows(query)]
+    answers = await asyncio.gather(*(one(number) for number in range(count)))
+    assert {answer.status_code for answer in answers} <= {200, 201}
+    told = [answer.json() for answer in answers if "json" in answer.headers["content-type"]]
+    heard = [answer.content for answer in answers if "audio" in answer.headers["content-type"]]
+    assert (len(told), len(heard)) == (count - count // 10, count // 10)
+    assert {len(content) for content in heard} == {len(heard[0])}
+    (file_id,) = {each["speech"]["id"] for each in told}
+    assert apart.bought == before + 1
+    query = f"WorkflowType = 'speech' AND UserId = '{user.id}'"
+    begun = [each.id async for each in apart.site.client.list_workflows(query)]
     assert begun == [f"speech-{file_id}"]
 
 
-async def test_a_text_that_another_user_has_is_told_like_one_that_nobody_has(
-    environment: WorkflowEnvironment, tmp_path: Path
-) -> None:
-    async with stage(environment, tmp_path) as everything:
-        anna, ben, cleo = (everything.front.user() for _ in range(3))
-        annas, _ = await everything.spoken(anna, TEXT)
-        bens, known = await everything.spoken(ben, TEXT)
-        _, unknown = await everything.spoken(cleo, OTHER)
-        assert known == unknown
-        assert everything.bought == 3
-        assert annas != bens
-        for method in ("GET", "DELETE"):
-            others, nobodys = [
-                await everything.ask(method, f"/api/v1/speech/{file_id}", ben)
-                for file_id in (annas, str(uuid4()))
-            ]
-            assert (others.status_code, _plain(others.text)) == (404, _plain(nobodys.text))
-        assert (await everything.audio(anna, annas)).status_code == 200
-        assert (await everything.ask("DELETE", f"/api/v1/speech/{annas}", anna)).status_code == 200
-        assert (await everything.audio(ben, bens)).status_code == 200
-        # What she deleted is bought anew: nothing of his serves her.
-        await everything.spoken(anna, TEXT)
-        assert everything.bought == 4
-
-
-async def test_shared_parts_are_bought_once_and_each_user_has_a_file_of_ones_own(
-    environment: WorkflowEnvironment, tmp_path: Path
-) -> None:
-    async with stage(environment, tmp_path, SPEECH_SHARE_PARTS=True) as everything:
-        anna, ben, cleo = (everything.front.user() for _ in range(3))
-        annas, _ = await everything.spoken(anna, TEXT)
-        bens, _ = await everything.spoken(ben, TEXT)
-        assert (everything.bought, annas == bens) == (1, False)
-        assert (await everything.audio(ben, annas)).status_code == 404
-        heard = (await everything.audio(ben, bens)).content
-        assert heard == (await everything.audio(anna, annas)).content
-        await everything.ask("DELETE", f"/api/v1/speech/{annas}", anna)
-        assert (await everything.audio(anna, annas)).status_code == 404
-        assert (await everything.audio(ben, bens)).content == heard
-        # The part was hers, and still serves: it goes by its own last use.
-        cleos, _ = await everything.spoken(cleo, TEXT, format="pcm")
-        assert everything.bought == 1
-        assert (await everything.audio(cleo, cleos)).content == heard[44:]
+async def test_a_text_that_another_user_has_is_told_like_one_that_nobody_has(apart: Stage) -> None:
+    anna, ben, cleo = (apart.front.user() for _ in range(3))
+    before = apart.bought
+    annas, _ = await apart.spoken(anna, TEXT)
+    bens, known = await apart.spoken(ben, TEXT)
+    _, unknown = await apart.spoken(cleo, OTHER)
+    assert known == unknown
+    assert (apart.bought, annas == bens) == (before + 3, False)
+    for method in ("GET", "DELETE"):
+        others, nobodys = [
+            await apart.ask(method, f"/api/v1/speech/{file_id}", ben)
+            for file_id in (annas, str(uuid4()))
+        ]
+        assert (others.status_code, _plain(others.text)) == (404, _plain(nobodys.text))
+    assert (await apart.audio(anna, annas)).status_code == 200
+    assert (await apart.ask("DELETE", f"/api/v1/speech/{annas}", anna)).status_code == 200
+    assert (await apart.audio(ben, bens)).status_code == 200
+    # What she deleted is bought anew: nothing of his serves her.
+    await apart.spoken(anna, TEXT)
+    assert apart.bought == before + 4

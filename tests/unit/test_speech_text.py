@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 import regex
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import speech_text
@@ -69,6 +69,7 @@ NUMBERS = (
 SPACELESS = ("コンピューター", "テレビ", "ＡＢＣ", "Python", "1,234.5")  # noqa: RUF001 - full width
 
 
+@settings(max_examples=40)
 @given(
     st.lists(
         st.sampled_from(WORDS) | st.sampled_from(NUMBERS).map(lambda number: f"{number} of"),
@@ -86,6 +87,7 @@ def test_no_word_and_no_number_of_any_script_is_divided(said: list[str], limit: 
         assert sum(part.count(number) for part in found) == text.count(number)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(SPACELESS), min_size=20, max_size=80), st.integers(100, 300))
 def test_no_word_is_divided_where_no_space_stands_between_them(said: list[str], limit: int) -> None:
     text = normalised("の".join(said))
