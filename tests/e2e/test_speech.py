@@ -197,3 +197,36 @@ async def test_a_file_deleted_while_it_is_made_ends_its_job(site: Mortal) -> Non
             await handle.result()
     async with site.database.read() as tx:
         assert await tx.jobs.state(job.job_id, job.user_id) is JobState.FAILED
+
+
+async def test_a_text_cancelled_while_it_is_spoken_ends_its_calls_and_leaves_nothing(
+    site: Mortal,
+) -> None:
+    job = await ordered(site, paragraphs(3), price=2, language="en")
+    site.vendor.fault(call="audio/speech")
+    site.vendor.fault(hang=True, call="audio/speech", times=2)
+    async with site.working(SPEECH_TIERS="openai"):
+        handle = await start(site, job)
+        while bought(site) < 3 or AttemptOutcome.SUCCEEDED not in await outcomes_of(site, job):
+            await asyncio.sleep(0.02)
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError):
+            await handle.result()
+        # The calls learn of it by their heartbeats, after the job's own last word.
+        async with asyncio.timeout(30):
+            while None in (outcomes := await outcomes_of(site, job)):
+                await asyncio.sleep(0.05)
+    site.vendor.release()
+    assert sorted(outcomes, key=str) == ["cancelled", "cancelled", "succeeded"]
+    file = await file_of(site, job)
+    assert (file.state, file.error_code) == (SpeechState.FAILED, "cancelled")
+    async with site.database.read() as tx:
+        balance = await tx.credits.balance(job.user_id)
+    assert (balance.credits, balance.held) == (150, 0)
+    assert await site.broken() == []
+
+
+async def outcomes_of(site: Site, job: SpeechJob) -> list[AttemptOutcome | None]:
+    """How each call of the vendor ended; none: it has not."""
+    async with site.database.read() as tx:
+        return [each.outcome for each in await tx.attempts.list(job.job_id, job.user_id)]

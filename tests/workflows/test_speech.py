@@ -259,7 +259,8 @@ async def test_a_step_whose_worker_gives_no_sign_of_life_is_given_to_another(
     script = Script(plan_speech=[planned(texts("first", 0))])
     script.answers[step] = [silent, *script.answers[step]]
     result = await reading.run(script, heartbeat_seconds=1.0)
-    assert (result.state, len(script.asked(step))) == (JobState.COMPLETED, 2)
+    assert result.state is JobState.COMPLETED
+    assert len(script.asked(step)) >= 2  # a busy machine may be silent for a second more
     assert "end_speech" not in script.names()
 
 
