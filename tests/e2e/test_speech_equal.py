@@ -17,6 +17,7 @@ from tests.api.front import Front, User
 from tests.api.sockets import served
 from tests.fakes.openai import FakeOpenAI
 from tests.site import Site
+from tests.spoken import paragraphs
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
@@ -166,3 +167,20 @@ async def test_a_text_that_another_user_has_is_told_like_one_that_nobody_has(apa
     # What she deleted is bought anew: nothing of his serves her.
     await apart.spoken(anna, TEXT)
     assert apart.bought == before + 4
+
+
+async def test_who_listens_while_lost_parts_are_spoken_once_more_hears_the_whole_text(
+    apart: Stage,
+) -> None:
+    user, before, files = apart.front.user(), apart.bought, apart.site.files
+    await apart.spoken(user, paragraphs(2), model="tts-1")
+    for key in [each.key async for each in files.list(f"{user.id}/")]:
+        if "/part_" in key:
+            await files.delete(key)
+    asked = {"input": paragraphs(3), "voice": "nova", "model": "tts-1", "response_format": "pcm"}
+    heard = await apart.patiently("/v1/audio/speech", user, asked)
+    assert heard.status_code == 200
+    assert apart.bought == before + 2 + 1 + 2
+    (told, _) = (await apart.ask("GET", "/api/v1/speech", user)).json()["speech"]
+    stored = await apart.audio(user, told["id"])
+    assert heard.content == stored.content
