@@ -24,6 +24,7 @@ from contracts.speech import SpeechOrder
 from contracts.speech_job import Expired, KeptPart, SpeechFile, SpeechReady
 from store.columns import METADATA
 from store.database import Database
+from store.speech_tables import EVERYBODY
 from tests.fakes.ports import MemoryFiles, RecordingStarter
 from tests.fakes.scripted_model import ScriptedModel
 
@@ -135,6 +136,34 @@ async def test_what_is_used_lives_on_and_the_rest_goes_with_its_files(shelf: She
     assert left.id not in str(shelf.files.files)
     assert await shelf.tick() == Expired()
     assert await shelf.heal() == 0
+
+
+async def test_a_part_that_serves_everybody_goes_by_its_own_last_use_not_with_its_buyers_file(
+    shelf: Shelf,
+) -> None:
+    file, part = await shelf.spoken("bought"), KeptPart(hash="e" * 64, key="all", samples=9)
+    shelf.files.files[part.key] = b"samples"
+    async with shelf.database.write() as tx:
+        await tx.media.add(
+            part.key, shelf.user, kind=MediaKind.WORK, memo_id=None, job_id=file.job_id
+        )
+        await tx.media.stand(part.key, shelf.user)
+        assert await tx.speech.keep_part(EVERYBODY, shelf.user, file.id, part)
+        gone = await tx.speech.remove(file.id, shelf.user) or ()
+        assert part.key not in {owned.key for owned in gone}
+        for owned in gone:
+            await tx.media.loosen(owned.key, owned.user_id)
+    shelf.now += timedelta(seconds=WEEK - 9)
+    async with shelf.database.write() as tx:
+        another = str(uuid4())
+        assert await tx.speech.use_parts(EVERYBODY, [part.hash], another) == {part.hash}
+    shelf.now += timedelta(seconds=18)
+    assert await shelf.tick() == Expired()
+    assert part.key in shelf.files.files
+    shelf.now += timedelta(seconds=WEEK)
+    assert await shelf.tick() == Expired(parts=1)
+    assert await shelf.heal() == 2  # what was deleted and nobody removed
+    assert shelf.files.files == {}
 
 
 async def test_a_file_that_is_used_while_the_tick_goes_on_stays(shelf: Shelf) -> None:
