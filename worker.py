@@ -59,6 +59,7 @@ from runtime.allocation import return_large_blocks
 from runtime.metrics import make_runtime
 from runtime.notify import announce_ready
 from runtime.seals import Seals
+from runtime.serving import STOP_MARGIN_SECONDS, serve_until
 from runtime.settings import Settings
 from runtime.temporal import connect_when_up
 from runtime.temporal_jobs import TemporalJobs
@@ -143,13 +144,13 @@ async def serve(
     settings: Settings, client: Client, activities: Sequence[Activity], stop: asyncio.Event
 ) -> None:
     """Run one worker per configured queue until ``stop`` is set; then finish what is at work."""
-    async with AsyncExitStack() as stack:
-        for queue in settings.worker.queues:
-            await stack.enter_async_context(worker(settings, client, queue, activities))
-        announce_ready()
-        log.info("worker.ready", queues=list(settings.worker.queues), pid=os.getpid())
-        await stop.wait()
-        log.info("worker.stopping")
+    workers = {
+        queue: worker(settings, client, queue, activities) for queue in settings.worker.queues
+    }
+    announce_ready()
+    log.info("worker.ready", queues=list(workers), pid=os.getpid())
+    bound = SHUTDOWN_GRACE.total_seconds() + STOP_MARGIN_SECONDS
+    await serve_until(stop, workers, stop_seconds=bound)
 
 
 def worker(
