@@ -1,6 +1,6 @@
 """Long audio in chunks: who owns which second, and how what was heard is joined at the seams."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -138,8 +138,12 @@ def _seam(
         i = min(taken, key=lambda i: abs(_middle(left.words[i]) - cut))
         keep_left, skip_right = i + 1, taken[i] + 1
     return (
-        _with_words(left, left.words[:keep_left], left.words[keep_left:], cut),
-        _with_words(right, right.words[skip_right:], right.words[:skip_right], cut),
+        _with_words(
+            left, left.words[:keep_left], left.words[keep_left:], lambda middle: middle < cut
+        ),
+        _with_words(
+            right, right.words[skip_right:], right.words[:skip_right], lambda middle: middle >= cut
+        ),
     )
 
 
@@ -156,12 +160,19 @@ def _bare(text: str) -> str:
 
 
 def _with_words(
-    part: TranscriptPart, kept: tuple[Word, ...], dropped: tuple[Word, ...], cut: int
+    part: TranscriptPart,
+    kept: tuple[Word, ...],
+    dropped: tuple[Word, ...],
+    own: Callable[[int], bool],
 ) -> TranscriptPart:
-    """The part with these words alone; an utterance that lost some is written anew of its rest."""
+    """The part with these words alone; an utterance that lost some is written anew of its rest.
+
+    Args:
+        own: whether a time, in milliseconds, is on this side of the cut: it decides about whole
+            utterances where no words are told.
+    """
     if not part.words:
-        own = part.start * 1000 >= cut
-        mine = tuple(u for u in part.utterances if (_middle(u) >= cut) == own)
+        mine = tuple(each for each in part.utterances if own(_middle(each)))
         return part.model_copy(update={"utterances": mine})
     utterances = (_without(utterance, kept, dropped) for utterance in part.utterances)
     return part.model_copy(

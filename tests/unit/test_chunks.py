@@ -5,7 +5,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.chunks import OVERLAP_SECONDS, Chunk, join_at_seams, make_chunks
@@ -59,6 +59,29 @@ def test_no_word_is_lost_or_doubled_at_a_cut_in_the_middle_of_speech(seed: int) 
     joined = join_parts(parts, 61)
     assert [word.text for word in joined.words] == [word.text for word in words]
     assert joined.text.split() == [word.text for word in words]
+
+
+@given(st.integers(600, 20_000).map(lambda hundredths: hundredths / 100))
+@example(28.13)
+@example(8.12)
+@example(16.06)
+def test_what_is_heard_without_words_is_kept_on_both_sides_of_any_cut(cut: float) -> None:
+    # 28.13 s are 28129.999… ms: a cut is no exact number of them.
+    chunks = (
+        Chunk(index=0, start=0, end=cut, lead_out=OVERLAP_SECONDS),
+        Chunk(index=1, start=cut, end=2 * cut, lead_in=OVERLAP_SECONDS),
+    )
+    heard = [(chunk, whole(chunk, text)) for chunk, text in zip(chunks, "ab", strict=True)]
+    joined = join_parts(join_at_seams(heard), 2 * cut)
+    assert joined.text == "a b"
+
+
+def whole(chunk: Chunk, text: str) -> TranscriptPart:
+    """A chunk as a recogniser tells it that tells no times within it."""
+    offset = round(chunk.hears_from * 1000)
+    duration = round(chunk.hears_to * 1000) - offset
+    utterance = Utterance(text=text, offset=offset, duration=duration)
+    return TranscriptPart(start=chunk.start, end=chunk.end, utterances=(utterance,))
 
 
 def test_at_a_silent_cut_everything_is_kept_as_it_was_heard() -> None:
