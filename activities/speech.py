@@ -61,8 +61,8 @@ class SpeechRules:
     own_token_fallback: bool = False
 
     def scope_of(self, job: SpeechJob) -> str:
-        """Whom the parts of a job may serve; what somebody pays for serves nobody else."""
-        return job.user_id if job.own_token else self.scope or job.user_id
+        """Whom the parts of a job may serve."""
+        return job.scope(self.scope)
 
     def offers_of(self, job: SpeechJob, offers: Sequence[SpeechOffer]) -> Sequence[SpeechOffer]:
         """Who may speak: with a token of the user, the tier that takes it; else the others.

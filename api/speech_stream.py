@@ -104,8 +104,8 @@ class SpokenText:
         if row is None:
             return None
         job = SpeechJob.model_validate(row.request)
-        shared = services.settings.speech.share_parts and not job.own_token
-        return cls(services, services.encoder, file, EVERYBODY if shared else job.user_id)
+        everybody = EVERYBODY if services.settings.speech.share_parts else None
+        return cls(services, services.encoder, file, job.scope(everybody))
 
     async def begin(self) -> bool:
         """Return when the first bytes are there; false: they will not be, the file may."""

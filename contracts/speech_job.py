@@ -45,6 +45,16 @@ class SpeechJob(Value):
     heartbeat_seconds: float = 60.0
     own_token: bool = False
 
+    def scope(self, everybody: str | None) -> str:
+        """Whom its parts may serve: the user alone, or everybody where parts are shared.
+
+        What somebody pays for with a token of their own serves nobody else.
+
+        Args:
+            everybody: the name of that scope; none where parts are not shared.
+        """
+        return self.user_id if self.own_token else everybody or self.user_id
+
 
 class SpeechPlan(Value):
     """Answer of the first step.
