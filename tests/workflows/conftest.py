@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from temporalio.client import WorkflowHandle
+from temporalio.client import Client, WorkflowHandle
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -51,6 +51,22 @@ async def skipping(delays: AskedDelays) -> AsyncIterator[WorkflowEnvironment]:
     await asyncio.sleep(policies.SHORT_STEP.total_seconds() + 1)
 
 
+def worker(client: Client, queue: str, script: Script, *workflows: type) -> Worker:
+    """Runs workflows on a queue of the test's own; what they raise ends them."""
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=workflows,
+        activities=script.activities(),
+        workflow_failure_exception_types=[Exception],
+    )
+
+
+def media_worker(client: Client, script: Script) -> Worker:
+    """Runs what media workers do."""
+    return Worker(client, task_queue=queues.MEDIA, activities=script.activities())
+
+
 class MemoRunner:
     """Starts memo workflows whose activities follow a script."""
 
@@ -84,19 +100,8 @@ class MemoRunner:
     ) -> AsyncIterator[WorkflowHandle[MemoWorkflow, MemoResult]]:
         job = job or self.job()
         queue = f"test-{job.memo_id}"
-        media = Worker(
-            self.client,
-            task_queue=queues.MEDIA,
-            activities=script.activities(),
-        )
-        main = Worker(
-            self.client,
-            task_queue=queue,
-            workflows=[MemoWorkflow, LanguageWorkflow],
-            activities=script.activities(),
-            workflow_failure_exception_types=[Exception],
-        )
-        async with media, main:
+        main = worker(self.client, queue, script, MemoWorkflow, LanguageWorkflow)
+        async with media_worker(self.client, script), main:
             yield await self.client.start_workflow(
                 MemoWorkflow.run,
                 job,
@@ -129,14 +134,7 @@ class LanguageRunner:
             price=5,
         )
         queue = f"test-{job.job_id}"
-        worker = Worker(
-            self.client,
-            task_queue=queue,
-            workflows=[LanguageWorkflow],
-            activities=script.activities(),
-            workflow_failure_exception_types=[Exception],
-        )
-        async with worker:
+        async with worker(self.client, queue, script, LanguageWorkflow):
             yield await self.client.start_workflow(
                 LanguageWorkflow.run,
                 job,
@@ -169,15 +167,8 @@ class SpeechRunner:
             price=3,
         ).model_copy(update=fields)
         queue = f"test-{job.job_id}"
-        media = Worker(self.client, task_queue=queues.MEDIA, activities=script.activities())
-        main = Worker(
-            self.client,
-            task_queue=queue,
-            workflows=[SpeechWorkflow],
-            activities=script.activities(),
-            workflow_failure_exception_types=[Exception],
-        )
-        async with media, main:
+        main = worker(self.client, queue, script, SpeechWorkflow)
+        async with media_worker(self.client, script), main:
             yield await self.client.start_workflow(
                 SpeechWorkflow.run,
                 job,

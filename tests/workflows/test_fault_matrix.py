@@ -4,24 +4,21 @@ The memos run beside each other on one server that skips time; a seeded tenth of
 (``FAULT_SEED`` chooses another one), all of them behind ``slow``.
 """
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import pytest
-from structlog.testing import capture_logs
 from temporalio.testing import WorkflowEnvironment
 
 from activities.transcription import LONGEST_WAIT_SECONDS
 from engines import open_engines
 from providers.process_pool import ProcessPool
-from store.migrations import upgrade
 from tests.azurite import Azurite
 from tests.contract.azure_faults import EXPECTED as OF_A_CALL
-from tests.fakes.openai import FakeOpenAI
 from tests.faults.asked_delays import AskedDelays
+from tests.faults.matrix_run import chosen, seen_in_all, site_of
 from tests.faults.memo_world import (
     KEYS,
     PLANTED,
@@ -41,11 +38,9 @@ from tests.faults.vendor_faults import (
 )
 from tests.faults.workflow_matrix import CELLS, COLUMNS, NEAR, OWN, ROUTES, SAME, WORDS, Column
 from tests.recordings import make
-from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
-AT_ONCE: Final = 12
 SHORTEST_BACKOFF: Final = 2.0
 """Seconds; the default of TIER_BACKOFF_SECONDS."""
 PRICE: Final = {"wav": 2, "aiff": 2, "large": 12}
@@ -67,26 +62,9 @@ async def seen(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Mapping[tuple[str, str], Seen]:
     """What came of the cells that were chosen, all of them made before the first is judged."""
-    wanted = [
-        Cell(
-            cast("Column", item.callspec.params["column"]),
-            cast("VendorFault", item.callspec.params["fault"]),
-        )
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.originalname == TEST
-    ]
+    wanted = [Cell(*each) for each in chosen(request, TEST)]
     folder = tmp_path_factory.mktemp("matrix")
-    await upgrade(f"sqlite:///{folder / 'voicekeep.db'}")
-    unused = FakeOpenAI()
-    await unused.start()
-    site = Site(skipping.client, folder, unused)
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def one(ground: Ground, cell: Cell) -> Seen:
-        async with gate:
-            own = OWN[cell.column.vendor]
-            return await seen_in(ground, Cell(cell.column, filled(cell.fault, own)))
-
+    site = await site_of(skipping.client, folder)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(site.close)
         engines = await open_engines(site.settings(), stack)
@@ -95,14 +73,12 @@ async def seen(
         audio = recordings(folder)
         ground = Ground(skipping.client, site, engines, pool, azurite, audio, delays)
         await stack.enter_async_context(media_worker(site, engines))
-        with capture_logs() as logs:
-            found = await asyncio.gather(*(one(ground, cell) for cell in wanted))
-        said = str(logs).lower()
-        assert not [word for word in UNTOLD if word.lower() in said]
-        assert await site.broken() == []
-    return {
-        (cell.column.name, cell.fault.name): each for cell, each in zip(wanted, found, strict=True)
-    }
+
+        async def one(cell: Cell) -> Seen:
+            own = OWN[cell.column.vendor]
+            return await seen_in(ground, Cell(cell.column, filled(cell.fault, own)))
+
+        return await seen_in_all(wanted, one, site, UNTOLD)
 
 
 def recordings(folder: Path) -> dict[str, Path]:

@@ -4,32 +4,27 @@ As the matrix of memos: a seeded share always (``FAULT_SEED`` chooses another on
 ``slow``; the texts are read beside each other on one server that skips time.
 """
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Final, cast
+from typing import Final
 
 import pytest
-from structlog.testing import capture_logs
 from temporalio.testing import WorkflowEnvironment
 
 from activities.transcription import LONGEST_WAIT_SECONDS
 from contracts.speech_job import SpeechState
 from engines import open_engines
 from providers.process_pool import ProcessPool
-from store.migrations import upgrade
-from tests.fakes.openai import FakeOpenAI
 from tests.faults.asked_delays import AskedDelays
+from tests.faults.matrix_run import chosen, seen_in_all, site_of
 from tests.faults.memo_world import KEYS, PLANTED, media_worker
 from tests.faults.speech_matrix import CELLS, COLUMNS, EVERY, WORDS, Column, route
 from tests.faults.speech_world import Cell, Ground, Seen, seen_in
 from tests.faults.vendor_faults import SECONDS_ASKED, VendorFault, sampled, seed
 from tests.faults.workflow_matrix import NEAR
-from tests.site import Site
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-AT_ONCE: Final = 12
 SHARE: Final = 0.03
 SHORTEST_BACKOFF: Final = 2.0
 """Seconds; the default of TIER_BACKOFF_SECONDS."""
@@ -48,25 +43,8 @@ async def seen(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Mapping[tuple[str, str], Seen]:
     """What came of the cells that were chosen, all of them made before the first is judged."""
-    wanted = [
-        Cell(
-            cast("Column", item.callspec.params["column"]),
-            cast("VendorFault", item.callspec.params["fault"]),
-        )
-        for item in request.session.items
-        if isinstance(item, pytest.Function) and item.originalname == TEST
-    ]
-    folder = tmp_path_factory.mktemp("speech")
-    await upgrade(f"sqlite:///{folder / 'voicekeep.db'}")
-    unused = FakeOpenAI()
-    await unused.start()
-    site = Site(skipping.client, folder, unused)
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def one(ground: Ground, cell: Cell) -> Seen:
-        async with gate:
-            return await seen_in(ground, cell)
-
+    wanted = [Cell(*each) for each in chosen(request, TEST)]
+    site = await site_of(skipping.client, tmp_path_factory.mktemp("speech"))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(site.close)
         engines = await open_engines(site.settings(), stack)
@@ -74,14 +52,11 @@ async def seen(
         stack.push_async_callback(pool.aclose)
         await stack.enter_async_context(media_worker(site, engines))
         ground = Ground(site, engines, pool, delays)
-        with capture_logs() as logs:
-            found = await asyncio.gather(*(one(ground, cell) for cell in wanted))
-        said = str(logs).lower()
-        assert not [word for word in UNTOLD if word.lower() in said]
-        assert await site.broken() == []
-    return {
-        (cell.column.name, cell.fault.name): each for cell, each in zip(wanted, found, strict=True)
-    }
+
+        async def one(cell: Cell) -> Seen:
+            return await seen_in(ground, cell)
+
+        return await seen_in_all(wanted, one, site, UNTOLD)
 
 
 def test_the_table_has_a_word_for_every_fault_of_every_vendor() -> None:
