@@ -32,7 +32,7 @@ missing fields     malformed  malformed  malformed  malformed  broken  broken  m
 nan                malformed  malformed  malformed  malformed  ok      ok      malformed
 duplicate keys     ok         ok         ok         ok         ok      ok      ok
 bad utf-8          malformed  malformed  malformed  malformed  broken  broken  malformed
-100 MB             malformed  malformed  malformed  malformed  broken  broken  malformed
+100 MB             malformed  malformed  malformed  malformed  malformed  malformed  malformed
 gzip bomb          malformed  malformed  malformed  malformed  broken  broken  malformed
 redirect           broken     broken     broken     broken     broken  broken  broken
 401                out        out        out        out        out     out     out
@@ -206,6 +206,7 @@ remove  broken    1      batch
 remove  out       1      batch
 openai  busy      2      openai!busy > openai!busy > fast
 openai  later     1      openai!busy > fast
+openai  malformed 1      openai!malformed > fast
 openai  broken    1      openai!broken > fast
 openai  ok        1      openai
 openai  out       1      openai!out > fast
@@ -213,6 +214,7 @@ openai  long      1      openai!long > fast
 openai  format    2      openai!format > openai!format > fast
 open1   busy      2      openai!busy > openai!busy
 open1   later     1      openai!busy
+open1   malformed 1      openai!malformed
 open1   broken    1      openai!broken
 open1   ok        1      openai
 open1   out       1      openai!out
